@@ -15,6 +15,7 @@ from cli.flags import (
     Check,
     Debug,
     Endpoints,
+    HttpPrefix,
     ManagerKeys,
     PasswordFile,
     RedisUrl,
@@ -28,6 +29,9 @@ from eccmgr.errors import EccmgrError
 from eccmgr.settings import NodeSettings
 
 DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
+
+_SERVES_HTTP = "ECCMGR_SERVES_HTTP"
+"""Tells an agent to import what it needs for that while it can."""
 
 log = structlog.get_logger()
 
@@ -65,6 +69,10 @@ def ecnode(
         str | None, typer.Option(metavar="FILE", help="The file of this node's certificate.")
     ] = None,
     trusted_manager: ManagerKeys = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where metrics and health are served over HTTP.")
+    ] = None,
+    http_prefix: HttpPrefix = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
     from worker.node import EcNode
@@ -85,6 +93,8 @@ def ecnode(
         "signing_key": signing_key,
         "certificate": certificate,
         "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
+        "http": http,
+        "http_prefix": http_prefix,
     }
     program = DaemonProgram(EcNode.program, NodeSettings, DEFAULT_FILE, EcNode, _lead)
     raise typer.Exit(program.run(flags, check=check))
@@ -96,6 +106,7 @@ def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
     The view is of files that root alone may write. The parent reads nothing else, and reads it once.
     """
     from eccmgr.redis.address import RedisAddress
+    from eccmgr.web.listener import http_options
     from worker.duravip.charter import charter_of
     from worker.duravip.options import duravip_options
     from worker.duravip.vips import read_vips
@@ -113,6 +124,8 @@ def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
     agent = isolated("cli.ecnode", *sys.argv[1:])
     try:
         account = account_of(user or "", group).environment
+        if http_options(view, settings.http, settings.http_prefix) is not None:
+            account = {**account, _SERVES_HTTP: "1"}
         with handed_over() as (variable, secrets):
             environment = {**account, **variable}
             parent = Parent(agent, "", program, log.warning, charter=charter, environment=environment, given=secrets)
@@ -130,6 +143,10 @@ def _begin_as_agent() -> None:
 
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401
+    if _SERVES_HTTP in os.environ:
+        # If they are not installed, the listener says so.
+        with contextlib.suppress(ImportError):
+            import worker.metrics  # noqa: F401
     installed()
     load_all()
     become_the_account()

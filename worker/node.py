@@ -15,6 +15,8 @@ from eccmgr.logs.files import LogFiles
 from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.connect import Link
 from eccmgr.settings import NodeSettings
+from eccmgr.web.listener import HttpListener
+from eccmgr.web.site import Site
 from worker.arp import arp_command
 from worker.duravip.charter import own_charter
 from worker.duravip.commands import DuravipCommands
@@ -23,6 +25,7 @@ from worker.duravip.service import DuravipService
 from worker.guardian.launch import find_guardians
 from worker.jobs.commands import JobCommands
 from worker.jobs.service import JobService
+from worker.measuring import NodeFigures, NodeMetrics
 
 
 class EcNode(NodeDaemon):
@@ -44,7 +47,33 @@ class EcNode(NodeDaemon):
         self.duravip.on_orphaned = self.stop
         self.add_part(self.duravip)
         self._vip_commands = DuravipCommands(self.duravip)
+        self._metrics = NodeMetrics(self._figures)
+        self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
+        self.add_part(self.pages)
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *self._vip_commands.commands())
+        self.table.add(self._metrics.command())
+
+    def _site(self) -> Site:
+        """What a node serves over HTTP: metrics and health, and no pages."""
+        return Site(
+            title=f"{self.name} of {self.held.cluster}",
+            gate=self.gate,
+            ready=self.unready,
+            metrics=self._metrics.scrape,
+            verifiers=lambda: self.server.verifiers,
+            lease_s=lambda: self.options.session_lease_s,
+        )
+
+    def _figures(self) -> NodeFigures:
+        return NodeFigures(
+            cluster=self.held.cluster,
+            redis_up=self.link.fault is None,
+            vips=self.duravip.figures(),
+            ran=self.gate.ran,
+            known_commands=frozenset(self.table.commands),
+            took=self.gate.took,
+            jobs=self.jobs.states,
+        )
 
     def default_endpoint(self) -> str:
         """A path of this node alone among the nodes of its host. If a service manager made a folder for the node, the

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import enum
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from eccmgr.commands.normal_form import NormalForm, check_characters, normal_for
 from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.config.schema.masking import MASK
 from eccmgr.errors import CommandError, NotAuthorized
-from eccmgr.tally import Tally
+from eccmgr.tally import Histogram, Tally
 from eccmgr.text.long_lines import off_loop
 
 NOT_AUTHORIZED = "Not Authorized for this command"
@@ -102,6 +103,8 @@ class Gate:
         """Called with each caller that has signed in, or has failed to."""
         self.ran: Counter[tuple[str, str]] = Counter()
         """The number of commands that ran, by name and result; commands of modules are one."""
+        self.took = Histogram()
+        """How long those took; one with an answer at hand took no time."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self._heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
@@ -188,16 +191,19 @@ class Gate:
             return None
         self._authorize(caller, command.name)
         self.ran[command.name, "ok"] += 1
+        self.took.observe(0.0)
         return command.say()
 
     async def _counted(self, admitted: Admitted) -> Answer:
         """Run a command, and count it. Raises the handler's errors."""
         name, result = admitted.command.name, "error"
+        started = time.monotonic()
         try:
             answer = await admitted.run()
             result = answer.status.value
         finally:
             self.ran["module" if ":" in name else name, result] += 1
+            self.took.observe(time.monotonic() - started)
         return answer
 
     @contextlib.contextmanager

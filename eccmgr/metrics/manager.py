@@ -7,20 +7,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import psutil
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from eccmgr.cluster.delivery_tally import DeliveryTally
 from eccmgr.feed.topics import FeedTopic
+from eccmgr.metrics.families import Families, as_text
 from eccmgr.metrics.watching import Scraped
-from eccmgr.tally import Histogram
 from eccmgr.version import __version__, revision
 from eccmgr.web.seen import SeenRequests
 
+_PLAIN = Families()
 SUBCLUSTERS_MAX, VERSIONS_MAX, ADDRESSES_MAX = 50, 10, 1000
 _LATE_FROM, _CRITICAL_FROM = 4, 7
 """Leases are fresh, late and critical by the eighths of their length that have passed."""
@@ -56,9 +54,7 @@ class ManagerFigures:
 
 def exposition(figures: ManagerFigures) -> bytes:
     """`figures` as text."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_ManagerMetrics(figures))
-    return generate_latest(registry)
+    return as_text(_ManagerMetrics(figures))
 
 
 class _ManagerMetrics(Collector):
@@ -69,36 +65,36 @@ class _ManagerMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         figures = self._figures
         release = {(__version__, revision()): 1.0}
-        yield _gauge("eccmgr_build_info", "The release of this manager.", release, "version", "revision")
-        yield GaugeMetricFamily("eccmgr_leader", "1 on the leader of the cluster.", float(figures.leads))
-        yield GaugeMetricFamily("eccmgr_redis_up", "1 while Redis answers.", float(figures.redis_up))
+        yield _PLAIN.gauge("eccmgr_build_info", "The release of this manager.", release, "version", "revision")
+        yield _PLAIN.one("eccmgr_leader", "1 on the leader of the cluster.", float(figures.leads))
+        yield _PLAIN.one("eccmgr_redis_up", "1 while Redis answers.", float(figures.redis_up))
         if figures.scraped.cluster:
             yield from self._cluster()
             yield from self._members()
         yield from self._vips()
         jobs = Counter((str(job["state"]),) for job in figures.scraped.items[FeedTopic.JOBS])
-        yield _gauge("eccmgr_jobs", "Jobs of all nodes that the feed shows, by state.", jobs, "state")
+        yield _PLAIN.gauge("eccmgr_jobs", "Jobs of all nodes that the feed shows, by state.", jobs, "state")
         yield from self._commands()
         yield from self._logs()
         yield from self._ways_in()
-        yield from _process()
+        yield from _PLAIN.process()
         about = "Series that were summed up as other, by family."
-        yield _gauge("eccmgr_metrics_truncated", about, self._truncated, "family")
+        yield _PLAIN.gauge("eccmgr_metrics_truncated", about, self._truncated, "family")
 
     def _cluster(self) -> Iterator[Metric]:
         cluster = self._figures.scraped.cluster
         words = str(cluster["redis"] or "").split(" ")
         version, mode = (*words, "", "")[:2]
-        yield _gauge("eccmgr_redis_info", "The server of Redis.", {(version, mode): 1.0}, "version", "mode")
-        yield GaugeMetricFamily("eccmgr_view", "The number of the present view.", float(cluster["view"] or 0))
+        yield _PLAIN.gauge("eccmgr_redis_info", "The server of Redis.", {(version, mode): 1.0}, "version", "mode")
+        yield _PLAIN.one("eccmgr_view", "The number of the present view.", float(cluster["view"] or 0))
         about = "The latest round trip to Redis."
-        yield GaugeMetricFamily("eccmgr_redis_last_round_trip_seconds", about, cluster["round_trip_ms"] / 1000)
+        yield _PLAIN.one("eccmgr_redis_last_round_trip_seconds", about, cluster["round_trip_ms"] / 1000)
         leases: Counter[tuple[str, ...]] = Counter({("fresh",): 0, ("late",): 0, ("critical",): 0})
         for each in cluster["subclusters"]:
             for share, number in enumerate(each["lease_ages"]):
                 kind = "critical" if share >= _CRITICAL_FROM else "late" if share >= _LATE_FROM else "fresh"
                 leases[(kind,)] += number
-        yield _gauge("eccmgr_sessions", "Live nodes by the age of their leases.", leases, "lease")
+        yield _PLAIN.gauge("eccmgr_sessions", "Live nodes by the age of their leases.", leases, "lease")
 
     def _members(self) -> Iterator[Metric]:
         cluster = self._figures.scraped.cluster
@@ -111,92 +107,64 @@ class _ManagerMetrics(Collector):
             absent[(name,)] += each["absent"]
             versions.update(each["versions"])
         self._cut("eccmgr_members", len(cluster["subclusters"]), SUBCLUSTERS_MAX)
-        yield _gauge("eccmgr_members", "Live members.", live, "role", "subcluster")
-        yield _gauge("eccmgr_members_absent", "Absent nodes.", absent, "subcluster")
+        yield _PLAIN.gauge("eccmgr_members", "Live members.", live, "role", "subcluster")
+        yield _PLAIN.gauge("eccmgr_members_absent", "Absent nodes.", absent, "subcluster")
         common: Counter[tuple[str, ...]] = Counter({(name,): n for name, n in versions.most_common(VERSIONS_MAX)})
         if rest := versions.total() - common.total():
             common[("other",)] = rest
         self._cut("eccmgr_members_by_version", len(versions), VERSIONS_MAX)
-        yield _gauge("eccmgr_members_by_version", "Live nodes by their version.", common, "version")
+        yield _PLAIN.gauge("eccmgr_members_by_version", "Live nodes by their version.", common, "version")
 
     def _vips(self) -> Iterator[Metric]:
         vips = sorted(self._figures.scraped.items[FeedTopic.VIPS], key=lambda vip: str(vip["address"]))
         states = Counter((str(vip["state"]),) for vip in vips)
-        yield _gauge("eccmgr_vips", "Floating addresses by their state.", states, "state")
+        yield _PLAIN.gauge("eccmgr_vips", "Floating addresses by their state.", states, "state")
         self._cut("eccmgr_vip_held", len(vips), ADDRESSES_MAX)
         shown = vips[:ADDRESSES_MAX]
         held = {(str(vip["address"]),): float(vip["owner"] is not None) for vip in shown}
-        yield _gauge("eccmgr_vip_held", "1 if a node holds the address.", held, "address")
+        yield _PLAIN.gauge("eccmgr_vip_held", "1 if a node holds the address.", held, "address")
         epochs = {(str(vip["address"]),): float(vip["epoch"]) for vip in shown}
-        yield _gauge("eccmgr_vip_epoch", "The number of its latest owner.", epochs, "address")
+        yield _PLAIN.gauge("eccmgr_vip_epoch", "The number of its latest owner.", epochs, "address")
         since = {
             (str(vip["address"]),): datetime.fromisoformat(vip["since"]).timestamp() for vip in shown if vip["since"]
         }
         about = "Since when its owner holds it."
-        yield _gauge("eccmgr_vip_last_change_timestamp_seconds", about, since, "address")
+        yield _PLAIN.gauge("eccmgr_vip_last_change_timestamp_seconds", about, since, "address")
 
     def _commands(self) -> Iterator[Metric]:
         figures = self._figures
         ran: Counter[tuple[str, ...]] = Counter()
         for (name, result), number in figures.ran.items():
             ran[name if name in figures.known_commands or name == "module" else "other", result] += number
-        yield _counter("eccmgr_commands", "Commands that this manager ran.", ran, "command", "result")
+        yield _PLAIN.counter("eccmgr_commands", "Commands that this manager ran.", ran, "command", "result")
         tally = figures.deliveries
         nodes = Counter({(state.value,): number for state, number in tally.nodes.items()})
-        yield _counter("eccmgr_command_nodes", "The nodes of gathers, by their state.", nodes, "state")
-        yield GaugeMetricFamily("eccmgr_gathers_in_flight", "Gathers that wait now.", float(tally.in_flight))
-        yield _histogram("eccmgr_gather_duration_seconds", "How long gathers took.", tally.gathers)
-        yield _histogram("eccmgr_response_seconds", "How long nodes took to answer gathers.", tally.answers)
+        yield _PLAIN.counter("eccmgr_command_nodes", "The nodes of gathers, by their state.", nodes, "state")
+        yield _PLAIN.one("eccmgr_gathers_in_flight", "Gathers that wait now.", float(tally.in_flight))
+        yield _PLAIN.histogram("eccmgr_gather_duration_seconds", "How long gathers took.", tally.gathers)
+        yield _PLAIN.histogram("eccmgr_response_seconds", "How long nodes took to answer gathers.", tally.answers)
 
     def _logs(self) -> Iterator[Metric]:
         for name, text in _OF_LOGS.items():
-            kind = GaugeMetricFamily if name in _LOGS_NOW else CounterMetricFamily
+            kind = _PLAIN.one if name in _LOGS_NOW else _PLAIN.total
             yield kind(f"eccmgr_logs_{name}", text, self._figures.logs.get(name, 0.0))
 
     def _ways_in(self) -> Iterator[Metric]:
         figures = self._figures
         refused = Counter({(reason.replace(" ", "_"),): number for reason, number in figures.refused.items()})
-        yield _counter("eccmgr_refused", "Refusals, by reason.", refused, "reason")
+        yield _PLAIN.counter("eccmgr_refused", "Refusals, by reason.", refused, "reason")
         failed = {
             ("scram",): figures.refused.get("failed sign-ins", 0),
             ("http",): sum(number for (_, code), number in figures.seen.requests.items() if code == 401),
         }
-        yield _counter("eccmgr_auth_failures", "Failed sign-ins.", failed, "mechanism")
-        yield GaugeMetricFamily("eccmgr_control_connections", "Consoles that are connected.", figures.connections)
+        yield _PLAIN.counter("eccmgr_auth_failures", "Failed sign-ins.", failed, "mechanism")
+        yield _PLAIN.one("eccmgr_control_connections", "Consoles that are connected.", figures.connections)
         about = "Changes of the configuration that are not written back."
-        yield GaugeMetricFamily("eccmgr_config_unsaved_changes", about, figures.unsaved)
+        yield _PLAIN.one("eccmgr_config_unsaved_changes", about, figures.unsaved)
         requests = {(route, str(code)): number for (route, code), number in figures.seen.requests.items()}
-        yield _counter("eccmgr_http_requests", "Requests over HTTP.", requests, "route", "code")
-        yield GaugeMetricFamily("eccmgr_http_streams", "Event streams that are open.", figures.seen.streams)
+        yield _PLAIN.counter("eccmgr_http_requests", "Requests over HTTP.", requests, "route", "code")
+        yield _PLAIN.one("eccmgr_http_streams", "Event streams that are open.", figures.seen.streams)
 
     def _cut(self, family: str, number: int, most: int) -> None:
         if number > most:
             self._truncated[(family,)] = number - most
-
-
-def _gauge(name: str, about: str, values: Mapping[Any, float], *labels: str) -> Metric:
-    family = GaugeMetricFamily(name, about, labels=list(labels))
-    for key, value in sorted(values.items()):
-        family.add_metric(list(key), float(value))
-    return family
-
-
-def _counter(name: str, about: str, values: Mapping[Any, float], *labels: str) -> Metric:
-    family = CounterMetricFamily(name, about, labels=list(labels))
-    for key, value in sorted(values.items()):
-        family.add_metric(list(key), float(value))
-    return family
-
-
-def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
-    return HistogramMetricFamily(name, about, buckets=histogram.buckets(), sum_value=histogram.sum_s)
-
-
-def _process() -> Iterator[Metric]:
-    own = psutil.Process()
-    with own.oneshot():
-        times = own.cpu_times()
-        yield CounterMetricFamily("process_cpu_seconds", "Processor time.", times.user + times.system)
-        yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", float(own.memory_info().rss))
-        yield GaugeMetricFamily("process_open_fds", "Open descriptors.", float(own.num_fds()))
-        yield GaugeMetricFamily("process_start_time_seconds", "When the process began.", own.create_time())

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from eccmgr.commands.answer import Format, Status
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import Reply, reply
+from eccmgr.commands.gate import NOT_AUTHORIZED
 from eccmgr.errors import UsageError
 from eccmgr.feed.commands import event_of
 from eccmgr.feed.picture import FeedChange
@@ -36,7 +37,7 @@ _TICK_S = 2.0
 
 def application_of(site: Site, prefix: str, caller_of: Callable[[Request], Caller]) -> Starlette:
     """The application with all its routes; `caller_of` says who makes a request. Without a feed it has no pages."""
-    health = Health(site)
+    health = Health(site, caller_of)
     routes = [
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
@@ -50,8 +51,8 @@ def application_of(site: Site, prefix: str, caller_of: Callable[[Request], Calle
 class Health:
     """Answers probes and scrapes."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, caller_of: Callable[[Request], Caller]) -> None:
+        self._site, self._caller_of = site, caller_of
 
     async def healthz(self, _request: Request) -> Response:
         """Whether the event loop turns."""
@@ -62,8 +63,10 @@ class Health:
         reasons = await self._site.ready()
         return PlainTextResponse("".join(f"{reason}\n" for reason in reasons) or "ok\n", 503 if reasons else 200)
 
-    async def metrics(self, _request: Request) -> Response:
-        """The metrics of this daemon."""
+    async def metrics(self, request: Request) -> Response:
+        """The metrics of this daemon; where callers need roles, one has to allow `metrics`."""
+        if not self._site.gate.allows(self._caller_of(request), "metrics"):
+            return PlainTextResponse(f"{NOT_AUTHORIZED}\n", 403)
         return Response(await self._site.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

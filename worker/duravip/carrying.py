@@ -163,7 +163,7 @@ class Carrying:
         """The present figures for the metrics."""
         now, ready, changes = boot_time(), self.guarding.ready, self.changes
         return Figures(
-            changes.owned_now,
+            changes.addresses,
             dict(changes.counts),
             changes.outage_s,
             now - self._renewed_at if self._renewed_at is not None else None,

@@ -32,13 +32,19 @@ class Kind(enum.StrEnum):
 class Figures:
     """The figures of the metrics; durations in seconds, None if nothing was measured."""
 
-    owned: int
+    addresses: tuple[str, ...]
+    """The VIPs that are plumbed here."""
     changes: dict[Kind, int]
     outage_s: float | None
     lease_age_s: float | None
     fence: str
     """The kind of the fence in force, "" if no guardian serves."""
     is_open: bool
+
+    @property
+    def owned(self) -> int:
+        """The number of VIPs that are plumbed here."""
+        return len(self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,9 @@ class Changes:
         self._late: dict[str, _Lateness] = {}
 
     @property
-    def owned_now(self) -> int:
-        """The number of VIPs that are plumbed here."""
-        return len(self._owned)
+    def addresses(self) -> tuple[str, ...]:
+        """The VIPs that are plumbed here."""
+        return tuple(self._owned)
 
     def late(self, now: float, sessions: Iterable[Late]) -> None:
         """A heartbeat's answer listed these sessions as late."""

@@ -105,13 +105,6 @@ class DuravipCommands:
                 self._debug,
                 (Param("on|off", kind="switch"),),
             ),
-            Command(
-                "metrics",
-                "this node's counters about its floating addresses, in Prometheus' text format",
-                self._metrics,
-                about=_ABOUT_METRICS,
-                idempotent=True,
-            ),
         )
 
     async def _show(self, _call: Call) -> Answer:
@@ -267,9 +260,6 @@ class DuravipCommands:
             return Answer(f"{_are(nodes)} not drained")
         return _answer(await self._duravip.undrain(drained), f"{_are(drained)} no longer drained")
 
-    async def _metrics(self, _call: Call) -> str:
-        return await self._duravip.metrics()
-
     async def _debug(self, call: Call) -> Answer:
         switch = call.args[0].lower()
         if switch not in ("on", "off"):
@@ -277,10 +267,6 @@ class DuravipCommands:
         self._duravip.debug(switch == "on")
         return Answer(f"DuraVIP debug is {switch}", facts={"debug": switch == "on"})
 
-
-_ABOUT_METRICS = """\
-VIPs owned, changes of ownership by kind (acquired, taken over, moved, released, lost), the outage of the last takeover,
-the age of the lease, and whether the fence is open. Counted since the node was started."""
 
 _ABOUT_SHOW = """\
 (owned|unowned|moving, safe|UNSAFE|CONFLICT|BROKEN); * marks the owner.

@@ -334,20 +334,13 @@ class DuravipService(Part):
         upto = read_upto(said)
         return tuple(seat.name for key, seat in self.placing.roster.items() if upto.get(key, -1) >= view)
 
-    async def metrics(self) -> str:
-        """The figures about this node's VIPs, in Prometheus' text format."""
-        return await asyncio.to_thread(_exposition, self.carrying.figures())
+    def figures(self) -> Figures:
+        """The figures about this node's VIPs."""
+        return self.carrying.figures()
 
     def debug(self, on: bool) -> None:
         """Begin or stop to log each event and each decision about VIPs."""
         self.carrying.verbose = on
-
-
-def _exposition(figures: Figures) -> str:
-    # Imported only here: the library takes memory and time that most nodes never need.
-    from worker.duravip.metrics import exposition
-
-    return exposition(figures)
 
 
 def _shares(vips: dict[str, ConfiguredVip]) -> Shares:

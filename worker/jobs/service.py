@@ -90,6 +90,11 @@ class JobService:
         """The ids of unfinished jobs."""
         return list(self._records)
 
+    @property
+    def states(self) -> Mapping[str, int]:
+        """The number of jobs in each state, with those that ended lately."""
+        return self._teller.states
+
     def kick(self) -> None:
         """The modules have changed: check soon whether a worker process is needed, and with which settings."""
         self._look.set()

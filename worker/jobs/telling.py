@@ -1,7 +1,7 @@
 """Tells everybody who shows jobs which jobs this node has: one small record, written when it changes."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
@@ -53,6 +53,11 @@ class JobTeller:
             now_ms if standing.stage.final else None,
             record.command_id,
         )
+
+    @property
+    def states(self) -> Counter[str]:
+        """The number of jobs in each state."""
+        return Counter(job.stage for job in self._jobs.values())
 
     async def tell(self, unfinished: Collection[str]) -> None:
         """Write the record, if it has changed. `unfinished` are the jobs that this node still follows."""

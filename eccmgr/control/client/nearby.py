@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eccmgr.control import frames
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.peer import credentials
 from eccmgr.control.socket_trust import SERVER_USER, trusted_users
@@ -43,14 +44,17 @@ def nearby(wanted: Callable[[str], bool] = may_be_tried, server_user: str = SERV
 
     On TCP they are those of the users whom a console trusts: root, this user and `server_user`.
     """
-    return [*_on_unix(wanted), *_on_tcp(trusted_users(server_user))]
+    seen = dict(_on_unix(wanted))
+    return [*seen, *_on_tcp(trusted_users(server_user), frozenset(seen.values()))]
 
 
-def _on_unix(wanted: Callable[[str], bool]) -> Iterator[Nearby]:
-    """The programs of ours that answer at the paths of listening sockets."""
+def _on_unix(wanted: Callable[[str], bool]) -> Iterator[tuple[Nearby, int]]:
+    """The programs of ours that answer at the paths of listening sockets, each with its process."""
     for path in sorted(set(_paths())):
-        if wanted(path) and (program := _program_at(path)):
-            yield Nearby(program, Endpoint(path=path))
+        if wanted(path):
+            pid = _process_at(path)
+            if pid and (program := _program(pid)):
+                yield Nearby(program, Endpoint(path=path)), pid
 
 
 def _paths() -> Iterator[str]:
@@ -60,16 +64,17 @@ def _paths() -> Iterator[str]:
             yield path[0]
 
 
-def _program_at(path: str) -> str:
+def _process_at(path: str) -> int:
+    """The process that listens at a path; 0 if none answers."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_CONNECT_S)
         connection.connect(path)
-        return _program(credentials(connection).pid)
-    return ""
+        return credentials(connection).pid
+    return 0
 
 
-def _on_tcp(trusted: Collection[int]) -> Iterator[Nearby]:
-    """The listening sockets among the descriptors of our programs."""
+def _on_tcp(trusted: Collection[int], seen: Collection[int]) -> Iterator[Nearby]:
+    """The listening sockets among the descriptors of our programs. The processes that are `seen` have others too."""
     listening = dict(_tcp_sockets())
     closed: list[tuple[str, int]] = []
     for entry in _processes():
@@ -78,13 +83,33 @@ def _on_tcp(trusted: Collection[int]) -> Iterator[Nearby]:
             continue
         held = _descriptors(entry / "fd")
         if held is not None:
-            yield from (
-                Nearby(program, listening.pop(socket_name).endpoint) for socket_name in sorted(listening.keys() & held)
-            )
+            names = sorted(listening.keys() & held)
+            found = [Nearby(program, listening.pop(name).endpoint) for name in names]
+            yield from _for_consoles(found, has_others=int(entry.name) in seen)
         elif os.geteuid() in (0, uid):
             closed.append((program, uid))
     if closed and listening:
-        yield from _of_closed(closed, listening)
+        yield from _for_consoles(list(_of_closed(closed, listening)), has_others=True)
+
+
+def _for_consoles(found: Sequence[Nearby], *, has_others: bool) -> Iterator[Nearby]:
+    """Those of one process's sockets that speak the control protocol: it may serve metrics or pages too."""
+    for daemon in found:
+        if (len(found) == 1 and not has_others) or _may_be_control(daemon.endpoint):
+            yield daemon
+
+
+def _may_be_control(endpoint: Endpoint) -> bool:
+    """Whether a listener answers a command by a frame, or not at all: a stopped daemon is to be found as well."""
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), _CONNECT_S) as asked:
+            asked.sendall(frames.encode_text("version"))
+            # A frame begins with its type, a small number; HTTP and TLS begin otherwise, or end the connection.
+            return asked.recv(1) == b"\0"
+    except ConnectionResetError:
+        return False
+    except OSError:
+        return True
 
 
 def _of_closed(closed: Sequence[tuple[str, int]], listening: "dict[str, TcpSocket]") -> Iterator[Nearby]:

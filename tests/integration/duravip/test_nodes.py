@@ -113,19 +113,20 @@ def test_vips_are_spread_and_survive_a_killed_node(cluster: Cluster) -> None:
 @pytest.mark.timeout(300)
 def test_takeover_is_seen_in_log_metrics_and_audit(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
-    wait_until_sync(lambda: "eccmgr_vips_owned 2.0" in cluster.ask("a2", "metrics"), "two are plumbed")
+    plumbed = 'eccmgr_vips_owned{{cluster="vips"}} {}.0'
+    wait_until_sync(lambda: plumbed.format(2) in cluster.ask("a2", "metrics"), "two are plumbed")
     cluster.nodes["a1"].end(signal.SIGKILL)
     cluster.settle(3, 3)
     for name in ("a2", "a3"):
-        wait_until_sync(lambda name=name: "eccmgr_vips_owned 3.0" in cluster.ask(name, "metrics"), "three are plumbed")
+        wait_until_sync(lambda name=name: plumbed.format(3) in cluster.ask(name, "metrics"), "three are plumbed")
     orphans = {f"10.9.0.{vip}" for vip, node in before.items() if node == "a1"}
     logged = re.findall(r'event="vip owned".*', cluster.nodes["a2"].log + cluster.nodes["a3"].log)
     taken = [line for line in logged if 'reason="takeover of a1; ' in line]
     assert sorted(line.split("vip=")[1].split()[0] for line in taken) == sorted(orphans)
     shown = [cluster.ask(name, "metrics") for name in ("a2", "a3")]
-    assert sum(int(re.findall(r'kind="taken over"} (\d+)', text)[0]) for text in shown) == 2
+    assert sum(int(re.findall(r'kind="taken_over"} (\d+)', text)[0]) for text in shown) == 2
     assert sum("eccmgr_vip_last_takeover_outage_seconds" in text for text in shown) >= 1
-    assert all('eccmgr_vip_fence_open{fence="none"} 1.0' in text for text in shown)
+    assert all('eccmgr_vip_fence_open{cluster="vips",fence="none"} 1.0' in text for text in shown)
     with redis.Redis.from_url(f"redis://{cluster.server.address}/0") as client:
         audit: Any = client.xrange(Keys("vips").audit)
     granted = {entry[b"address"].decode() for _, entry in audit if entry.get(b"from") == b"a1"}

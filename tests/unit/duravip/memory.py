@@ -111,9 +111,6 @@ class MemoryDuravip:
     async def announce(self) -> Announced:
         return Announced(18, self.cluster.agreed, tuple(self.cluster.stated))
 
-    async def metrics(self) -> str:
-        return "eccmgr_vips_owned 0.0"
-
     def debug(self, on: bool) -> None:
         self.cluster.debug.append(on)
 

@@ -9,9 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import LogCapture
 
 from eccmgr.duravip.records import Late, VipRecord
+from eccmgr.tally import Histogram
 from worker.duravip.changes import Changes, Figures, Kind
-from worker.duravip.metrics import exposition
 from worker.duravip.model.actions import Wish
+from worker.measuring import NodeFigures
+from worker.metrics import node_exposition
 
 VIP = "10.0.0.1"
 WEST = "#ec0-7-1f9ac2d4#West1"
@@ -40,7 +42,7 @@ def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
     have(seen, VipRecord())
     reason = "free; its preferred node"
     assert lines == [{"event": "vip owned", "log_level": "info", "vip": VIP, "epoch": 5, "reason": reason, "ms": 250.0}]
-    assert (seen.counts[Kind.ACQUIRED], seen.owned_now, seen.outage_s) == (1, 1, None)
+    assert (seen.counts[Kind.ACQUIRED], seen.addresses, seen.outage_s) == (1, (VIP,), None)
 
 
 def test_plumbing_that_is_told_again_is_no_change(lines: list[Any]) -> None:
@@ -130,7 +132,7 @@ def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
     seen.given_up(13.25, VIP, 5, "west1", "move")
     said = {"vip": VIP, "epoch": 5, "reason": "move", "to": "west1", "held_s": 3.0}
     assert lines[1:] == [{"event": "vip given up", "log_level": "info", **said}]
-    assert (seen.counts[Kind.RELEASED], seen.owned_now) == (1, 0)
+    assert (seen.counts[Kind.RELEASED], seen.addresses) == (1, ())
 
 
 def test_lost_vip_is_one_warning_and_one_count(lines: list[Any]) -> None:
@@ -140,23 +142,32 @@ def test_lost_vip_is_one_warning_and_one_count(lines: list[Any]) -> None:
     seen.lost(12.25, VIP, 5, "our session was ended")
     said = {"vip": VIP, "epoch": 5, "reason": "not renewed in time", "held_s": 2.0}
     assert lines[1:] == [{"event": "vip lost", "log_level": "warning", **said}]
-    assert (seen.counts[Kind.LOST], seen.owned_now) == (1, 0)
+    assert (seen.counts[Kind.LOST], seen.addresses) == (1, ())
 
 
 def read(figures: Figures) -> dict[str, float]:
+    """The samples about VIPs, by name and the values of their labels. All have the label of the cluster."""
+    took = Histogram()
+    took.observe(0.02)
+    ran = {("uptime", "ok"): 2, ("evil\n", "error"): 1}
+    whole = NodeFigures("mail", True, figures, ran, frozenset({"uptime"}), took, {"running": 1})
     found = {}
-    for family in text_string_to_metric_families(exposition(figures) + "\n"):
+    for family in text_string_to_metric_families(node_exposition(whole) + "\n"):
         for sample in family.samples:
+            assert sample.labels.pop("cluster") == "mail"
             found[" ".join((sample.name, *sample.labels.values()))] = sample.value
     return found
 
 
 def test_the_metrics_can_be_read_by_prometheus() -> None:
     counts = {kind: number for number, kind in enumerate(Kind, 1)}
-    assert read(Figures(3, counts, 1.5, 0.25, "nftables", True)) == {
-        "eccmgr_vips_owned": 3,
+    found = read(Figures((VIP, "10.1.1.9"), counts, 1.5, 0.25, "nftables", True))
+    assert {name: value for name, value in found.items() if name.startswith("eccmgr_vip")} == {
+        "eccmgr_vips_owned": 2,
+        f"eccmgr_vip_owned {VIP}": 1,
+        "eccmgr_vip_owned 10.1.1.9": 1,
         "eccmgr_vip_changes_total acquired": 1,
-        "eccmgr_vip_changes_total taken over": 2,
+        "eccmgr_vip_changes_total taken_over": 2,
         "eccmgr_vip_changes_total moved": 3,
         "eccmgr_vip_changes_total released": 4,
         "eccmgr_vip_changes_total lost": 5,
@@ -164,10 +175,14 @@ def test_the_metrics_can_be_read_by_prometheus() -> None:
         "eccmgr_vip_lease_age_seconds": 0.25,
         "eccmgr_vip_fence_open nftables": 1,
     }
+    assert found["eccmgr_commands_run_total uptime ok"] == 2
+    assert found["eccmgr_commands_run_total other error"] == 1
+    assert found["eccmgr_command_run_seconds_bucket 0.025"] == 1
+    assert found["eccmgr_jobs running"] == 1
 
 
 def test_unmeasured_values_are_left_out_of_metrics() -> None:
-    found = read(Figures(0, dict.fromkeys(Kind, 0), None, None, "", False))
-    assert not [name for name in found if "seconds" in name]
-    assert found["eccmgr_vip_fence_open no guardian"] == 0
+    found = read(Figures((), dict.fromkeys(Kind, 0), None, None, "", False))
+    assert not [name for name in found if name.startswith("eccmgr_vip") and "seconds" in name]
+    assert found["eccmgr_vip_fence_open no_guardian"] == 0
     assert not any(math.isnan(value) for value in found.values())
