@@ -1,0 +1,160 @@
+"""The tutorial, typed as it stands: each of its transcripts is what the demonstration answers.
+
+`TRANSCRIPTS=1` writes the answers into the page, and makes its picture anew where there is a Chromium.
+"""
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.daemons import ROOT
+from tests.screens import PICTURES, Terminal
+from tests.waiting import wait_until_sync
+
+PAGE = ROOT / "docs" / "tutorial.md"
+TYPED = re.compile(r"    (\d\d:\d\d:\d\d \S+> |\$ )(.+)")
+VARIES = (
+    (r"\d\d:\d\d(:\d\d)?", "TIME"),
+    (r"/tmp/eccmgr-demo-\w+", "FOLDER"),
+    (r"\b01[0-9A-Z]{10}\b", "ID"),
+    (r"#(mgr|ec0)-\d+-[0-9a-f]+", r"#\1"),
+    (r"Redis: .* standalone", "Redis: standalone"),
+    (r"version \S+ r\(\w+\)", "version"),
+    (r"(\d+ [dhm] )*\d+(\.\d+)? (s|ms)\b", "SOME TIME"),
+    (r"slowest \w+", "slowest NODE"),
+    (r"epoch \d+", "epoch N"),
+    (r"\d+ +SOME TIME +(-|\w+)", "N SOME TIME BEFORE"),
+    (r"\b\d{2,}\b(?!\.)", "NUMBER"),
+    (r" {2,}", " "),
+)
+Step = tuple[str, str, list[str]]
+
+
+def steps(page: str) -> list[Step]:
+    """What the page types (its prompt and the line), each with the answer that the page shows."""
+    found: list[Step] = []
+    answers: list[str] | None = None
+    for line in page.split("\n"):
+        if typed := TYPED.fullmatch(line):
+            answers = []
+            found.append((typed[1], typed[2], answers))
+        elif answers is not None and line.startswith("    "):
+            answers.append(line[4:])
+        else:
+            answers = None
+    return found
+
+
+def alike(answer: list[str]) -> list[str]:
+    """The lines of an answer without what differs from run to run, sorted: nodes answer in any order."""
+    text = re.sub(rf"\b{getpass.getuser()}\b", "newcomer", "\n".join(answer))
+    for pattern, stands in VARIES:
+        text = re.sub(pattern, stands, text)
+    return sorted(line.rstrip() for line in text.split("\n"))
+
+
+class Reader:
+    """Follows the page on a terminal with the demonstration, and in a shell beside it."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        terminal.wait_for("manager>")
+        terminal.wait_prompt()
+        found = re.search(r"live: (\S+)", terminal.text)
+        self.url = found[1] if found else ""
+        self.endpoint = re.findall(r"\S+/manager(?=>)", terminal.text)[-1]
+
+    def type(self, prompt: str, line: str, shown: list[str]) -> Step:
+        """Type a line as this run needs it; return its prompt, that line, and its answer."""
+        if prompt.startswith("$"):
+            return self._shell(line)
+        answer = self.terminal.say(line).split("\n")
+        prompt = re.findall(rf"(\S+ \S+> ){re.escape(line)}", self.terminal.text)[-1]
+        if line.split()[0] in ("info", "retrieve", "vips", "why"):
+            # What has just changed is told a moment later; a reader is slower than this.
+            def settled() -> bool:
+                nonlocal answer
+                answer = self.terminal.say(line).split("\n")
+                return alike(answer) == alike(shown)
+
+            if not os.environ.get("TRANSCRIPTS") and alike(answer) != alike(shown):
+                wait_until_sync(settled, f"the answer of the page to {line!r}; this run's:\n" + "\n".join(answer))
+        return prompt, line, answer
+
+    def place_addresses(self) -> None:
+        """Have the addresses where the page has them: at first that depends on which node comes first."""
+        wait_until_sync(lambda: self.terminal.say("vips").count("owned,safe") == 2, "the addresses have owners")
+        held = self.terminal.say("vips")
+        for address, owner in (("10.1.1.1", "west1"), ("10.1.1.2", "west2")):
+            if not re.search(rf"{address} .* {owner} ", held):
+                # Not to east3, whose history is on the page.
+                self.terminal.say(f"gather east[1-2],@west cluster duravip move {address} to {owner}")
+
+    def _shell(self, line: str) -> Step:
+        if line.startswith("kill"):
+            line = f"kill -9 {re.findall(r'east3: ([0-9]+)', self.terminal.text)[-1]}"
+        line = re.sub(r"/tmp/\S+/manager", self.endpoint, line)
+        command = line.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+        ran = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return "$ ", line, ran.stdout.splitlines() + ran.stderr.splitlines()
+
+
+def with_answers(page: str, given: list[Step]) -> str:
+    """The page with the answers of this run."""
+    lines, run = [], iter(given)
+    in_answer = False
+    for line in page.split("\n"):
+        if TYPED.fullmatch(line):
+            prompt, typed, answer = next(run)
+            lines += [f"    {prompt}{typed}", *(f"    {part}".rstrip() for part in answer)]
+            in_answer = True
+        elif not (in_answer and line.startswith("    ")):
+            in_answer = False
+            lines.append(line)
+    return "\n".join(lines).replace(getpass.getuser(), "newcomer")
+
+
+def check_page(url: str) -> None:
+    """The page of the manager is there; its picture is kept if the environment asks for it."""
+    if not url:
+        return
+    with urlopen(url, timeout=30) as opened:
+        text = opened.read().decode()
+    assert "east1" in text
+    assert "10.1.1.1" in text
+    if os.environ.get("TRANSCRIPTS") and (chromium := shutil.which("chromium")):
+        sync_api = pytest.importorskip("playwright.sync_api")
+        with sync_api.sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1000, "height": 760})
+            page.goto(url)
+            page.get_by_text("10.1.1.1").first.wait_for()
+            page.screenshot(path=PICTURES / "web.png")
+            browser.close()
+
+
+@pytest.mark.timeout(300)
+def test_tutorial_shows_what_a_reader_sees(nothing_left: None) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    written = []
+    terminal = Terminal([sys.executable, "-m", "cli.demo"], columns=120)
+    try:
+        reader = Reader(terminal)
+        reader.place_addresses()
+        for prompt, line, shown in steps(page):
+            written.append(reader.type(prompt, line, shown))
+            if not os.environ.get("TRANSCRIPTS"):
+                assert alike(written[-1][2]) == alike(shown), line
+        check_page(reader.url)
+        terminal.type("quit\r")
+    finally:
+        assert terminal.end() == 0
+    if os.environ.get("TRANSCRIPTS"):
+        PAGE.write_text(with_answers(page, written), encoding="utf-8")
