@@ -51,9 +51,12 @@ from eccmgr.logs.collection.commands.tailing import Tailing
 from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
 from eccmgr.logs.retelling import Retelling
+from eccmgr.metrics.agreement import AgreementWatch
 from eccmgr.metrics.watching import ScrapeWatch
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
+from eccmgr.schedules.module import Sched
+from eccmgr.schedules.tally import ScheduleTally
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import full_version
 from eccmgr.web.listener import HttpListener
@@ -98,7 +101,7 @@ class Manager(Daemon):
         self.add_part(self.bus_files)
         self.feed = Feed(self.link, self.keys, self.options, self.name)
         self.add_part(self.feed.source)
-        self._scrapes = ScrapeWatch(self.feed.source)
+        self._scrapes = ScrapeWatch(self.feed.source, AgreementWatch(self.link, self.keys, self.delivery.view))
         self.add_part(self._scrapes)
         self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
         self.add_part(self.logs)
@@ -164,6 +167,9 @@ class Manager(Daemon):
             unsaved=len(await asyncio.to_thread(self.store.unsaved)),
             seen=self.pages.seen,
             logs=self.logs.figures(),
+            trips=self.link.trips,
+            ended=self.journal.ended,
+            schedules=sched.tally if (sched := self.modules.of(Sched)) is not None else ScheduleTally(),
         )
         return await asyncio.to_thread(exposition, figures)
 

@@ -1,5 +1,6 @@
 """Logs the membership: one line in the log for each join, return, leave and loss, with the reason."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -12,6 +13,8 @@ from eccmgr.redis.reading import Count, check_lines, decoded
 
 log = structlog.get_logger()
 
+SESSION_ENDS = ("leave", "lost", "replaced")
+"""The events that end a session."""
 _BUFFERED_MAX = 10_000
 _MISSED = "it happened while this manager heard nothing of the cluster"
 
@@ -45,6 +48,8 @@ class Journal:
         self._known: dict[str, Seat] | None = None
         self._waiting: list[MembershipEvent] | None = None
         self._leader = ""
+        self.ended: Counter[str] = Counter(dict.fromkeys(SESSION_ENDS, 0))
+        """The number of sessions of nodes that ended, by how, since this manager began to listen."""
 
     def leads(self, leader: str) -> None:
         """The member with this private name leads; nobody does if it is empty."""
@@ -86,6 +91,7 @@ class Journal:
             return
         for key in sorted(known.keys() - view.live.keys(), key=natural):
             what = "node lost" if key in view.absent else "node left"
+            self.ended["lost" if key in view.absent else "leave"] += 1
             log.warning(what, node=known[key].name, session=known[key].private_name, reason=_MISSED)
         for key in sorted(view.live, key=natural):
             seat = view.live[key]
@@ -98,6 +104,8 @@ class Journal:
             name = public_name(member)
             kind = "manager" if member.startswith("#mgr-") else "member" if member.startswith("#oth-") else "node"
             said = {kind: name, "session": member} if member.startswith("#") else {kind: name}
+            if kind == "node" and what in SESSION_ENDS:
+                self.ended[what] += 1
             if kind == "node" and self._known is not None:
                 self._note(what, name, member)
             match what:
@@ -123,7 +131,7 @@ class Journal:
         assert self._known is not None
         if what == "join":
             self._known[name.lower()] = Seat(private, name, "")
-        elif what in ("leave", "replaced", "lost"):
+        elif what in SESSION_ENDS:
             self._known.pop(name.lower(), None)
 
 

@@ -41,16 +41,17 @@ class ClusterWatcher:
         self._described, self._described_s = "", 0.0
         self._shares: Mapping[str, list[int]] = {}
         self._shares_s = 0.0
+        self._oldest_ms = 0
         self._view: tuple[int, int | None] | None = None
 
     async def look(self, picture: Picture, at_ms: int) -> None:
         """Bring `picture` up to date. Raises EccmgrError."""
         asked_s = self._clock()
         kept, first = await self._link.pipeline(
-            ("HMGET", self._keys.state, "view", "clock"), ("ZRANGE", self._keys.seniority, 0, _LEADING - 1)
+            ("HMGET", self._keys.state, "view", "clock", "era"), ("ZRANGE", self._keys.seniority, 0, _LEADING - 1)
         )
         round_trip_s = self._clock() - asked_s
-        view, clock_ms = (_whole(value) for value in replies.values(kept, 2))
+        view, clock_ms, era = (_whole(value) for value in replies.values(kept, 3))
         ranked = [name.decode(errors="replace") for name in replies.texts(first)]
         if self._view is None or self._view[0] != view:
             self._view = view, None if self._view is None else at_ms
@@ -64,9 +65,11 @@ class ClusterWatcher:
             "manager": self._manager,
             "leader": public_name(ranked[0]) if ranked and ranked[0].isprintable() else None,
             "managers": [public_name(name) for name in ranked if name.startswith("#mgr-") and name.isprintable()],
+            "era": era,
             "view": view,
             "view_since": None if since is None else iso_time(since),
             "lease_clock_ms": clock_ms,
+            "oldest_lease_age_ms": self._oldest_ms,
             "redis": self._described,
             "round_trip_ms": round(round_trip_s * 1000, 3),
             "subclusters": _subclusters(self._members.seen, self._members.late, self._shares),
@@ -76,6 +79,7 @@ class ClusterWatcher:
     async def _read_shares(self) -> dict[str, list[int]]:
         """The number of live nodes of each subcluster, in small letters, by the age of their leases."""
         ages = await self._members.read_ages()
+        self._oldest_ms = max(ages.values(), default=0)
         length_ms = max(1, self._members.lease_ms)
         shares: dict[str, list[int]] = defaultdict(lambda: [0] * AGE_SHARES)
         for name, age_ms in ages.items():

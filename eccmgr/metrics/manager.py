@@ -12,9 +12,13 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from eccmgr.cluster.delivery_tally import DeliveryTally
+from eccmgr.duravip.states import Agreement
 from eccmgr.feed.topics import FeedTopic
 from eccmgr.metrics.families import Families, as_text
 from eccmgr.metrics.watching import Scraped
+from eccmgr.redis.trips import RoundTrips
+from eccmgr.schedules.schedule import Fate
+from eccmgr.schedules.tally import ScheduleTally
 from eccmgr.version import __version__, revision
 from eccmgr.web.seen import SeenRequests
 
@@ -50,6 +54,10 @@ class ManagerFigures:
     seen: SeenRequests
     logs: Mapping[str, float] = field(default_factory=dict)
     """What this manager has collected, by the names of the metrics without `eccmgr_logs_`."""
+    trips: RoundTrips = field(default_factory=RoundTrips)
+    ended: Mapping[str, int] = field(default_factory=dict)
+    """The sessions of nodes that ended, by how."""
+    schedules: ScheduleTally = field(default_factory=ScheduleTally)
 
 
 def exposition(figures: ManagerFigures) -> bytes:
@@ -71,9 +79,9 @@ class _ManagerMetrics(Collector):
         if figures.scraped.cluster:
             yield from self._cluster()
             yield from self._members()
+        yield from self._sessions_and_redis()
         yield from self._vips()
-        jobs = Counter((str(job["state"]),) for job in figures.scraped.items[FeedTopic.JOBS])
-        yield _PLAIN.gauge("eccmgr_jobs", "Jobs of all nodes that the feed shows, by state.", jobs, "state")
+        yield from self._jobs_and_schedules()
         yield from self._commands()
         yield from self._logs()
         yield from self._ways_in()
@@ -87,6 +95,12 @@ class _ManagerMetrics(Collector):
         version, mode = (*words, "", "")[:2]
         yield _PLAIN.gauge("eccmgr_redis_info", "The server of Redis.", {(version, mode): 1.0}, "version", "mode")
         yield _PLAIN.one("eccmgr_view", "The number of the present view.", float(cluster["view"] or 0))
+        about = "Changes of the membership since Redis keeps it: the number of the view."
+        yield _PLAIN.total("eccmgr_view_changes", about, float(cluster["view"] or 0))
+        about = "The life of Redis' memory of floating addresses; it begins anew when Redis has lost that."
+        yield _PLAIN.one("eccmgr_era", about, float(cluster["era"]))
+        about = "The age of the oldest lease of a live node."
+        yield _PLAIN.one("eccmgr_oldest_lease_age_seconds", about, cluster["oldest_lease_age_ms"] / 1000)
         about = "The latest round trip to Redis."
         yield _PLAIN.one("eccmgr_redis_last_round_trip_seconds", about, cluster["round_trip_ms"] / 1000)
         leases: Counter[tuple[str, ...]] = Counter({("fresh",): 0, ("late",): 0, ("critical",): 0})
@@ -95,6 +109,29 @@ class _ManagerMetrics(Collector):
                 kind = "critical" if share >= _CRITICAL_FROM else "late" if share >= _LATE_FROM else "fresh"
                 leases[(kind,)] += number
         yield _PLAIN.gauge("eccmgr_sessions", "Live nodes by the age of their leases.", leases, "lease")
+
+    def _sessions_and_redis(self) -> Iterator[Metric]:
+        figures = self._figures
+        ended = {(reason,): float(number) for reason, number in figures.ended.items()}
+        about = "Sessions of nodes that ended since this manager began to listen."
+        yield _PLAIN.counter("eccmgr_sessions_ended", about, ended, "reason")
+        about = "How long calls of Redis took that were waited for."
+        yield _PLAIN.histogram("eccmgr_redis_round_trip_seconds", about, figures.trips.times)
+        about = "How often the connection to Redis was lost and made anew."
+        yield _PLAIN.total("eccmgr_redis_reconnects", about, figures.trips.reconnects)
+
+    def _jobs_and_schedules(self) -> Iterator[Metric]:
+        figures = self._figures
+        jobs: Counter[tuple[str, ...]] = Counter({("queued",): 0, ("running",): 0})
+        jobs.update((str(job["state"]),) for job in figures.scraped.items[FeedTopic.JOBS])
+        yield _PLAIN.gauge("eccmgr_jobs", "Jobs of all nodes that the feed shows, by state.", jobs, "state")
+        finished = {(state,): float(number) for state, number in figures.scraped.finished.items()}
+        about = "Jobs whose ends this manager has seen while it was scraped."
+        yield _PLAIN.counter("eccmgr_jobs_finished", about, finished, "state")
+        runs = {(fate.value,): float(figures.schedules.runs[fate]) for fate in Fate if fate is not Fate.RUNNING}
+        yield _PLAIN.counter("eccmgr_schedule_runs", "Runs whose ends this manager noted.", runs, "result")
+        about = "From when a run was due until this manager took it."
+        yield _PLAIN.histogram("eccmgr_schedule_lag_seconds", about, figures.schedules.lag)
 
     def _members(self) -> Iterator[Metric]:
         cluster = self._figures.scraped.cluster
@@ -117,8 +154,16 @@ class _ManagerMetrics(Collector):
 
     def _vips(self) -> Iterator[Metric]:
         vips = sorted(self._figures.scraped.items[FeedTopic.VIPS], key=lambda vip: str(vip["address"]))
-        states = Counter((str(vip["state"]),) for vip in vips)
+        states: Counter[tuple[str, ...]] = Counter({(state,): 0 for state in ("held", "free", "reserved", "unsettled")})
+        states.update((str(vip["state"]),) for vip in vips)
         yield _PLAIN.gauge("eccmgr_vips", "Floating addresses by their state.", states, "state")
+        disagreeing = {
+            (kind.value.lower(),): float(self._figures.scraped.disagreeing.get(kind.value, 0))
+            for kind in Agreement
+            if kind is not Agreement.SAFE
+        }
+        about = "Floating addresses on whose configuration nodes disagree, by what that means."
+        yield _PLAIN.gauge("eccmgr_vips_disagreeing", about, disagreeing, "kind")
         self._cut("eccmgr_vip_held", len(vips), ADDRESSES_MAX)
         shown = vips[:ADDRESSES_MAX]
         held = {(str(vip["address"]),): float(vip["owner"] is not None) for vip in shown}

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ from eccmgr.modules.catalogue import Catalogue
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
+M = TypeVar("M", bound=Module)
 START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 
@@ -180,6 +181,11 @@ class Modules:
     def long(self) -> bool:
         """Whether a loaded module has a long command."""
         return any(command.long for instance in self._loaded.values() for command in instance.commands)
+
+    def of(self, kind: type[M]) -> M | None:
+        """The loaded module of this class; the first one if there are several."""
+        found = (each.module for each in self._loaded.values())
+        return next((module for module in found if isinstance(module, kind)), None)
 
     async def drop(self, new: Mapping[str, Instance]) -> None:
         """Stop the instances of `new` that are not in force."""

@@ -28,6 +28,7 @@ from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.server_seen import ServerSeen
 from eccmgr.redis.slot import SlotOwner
+from eccmgr.redis.trips import RoundTrips
 from eccmgr.redis.wire import Argument, OnPush, Wire, not_understood
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Link:
         """Called when another server has taken over. That server may lack our latest writes."""
         self._recovered = asyncio.Event()
         self._refused = RefusedCalls()
+        self.trips = RoundTrips()
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
@@ -177,7 +179,7 @@ class Link:
             await wire.call("PING")
             took_ms = (time.monotonic() - started) * 1000
             with contextlib.suppress(RedisError):
-                info.update(_fields(await wire.call("INFO", "server")))
+                info.update(ServerSeen.fields(await wire.call("INFO", "server")))
             return took_ms
 
         round_trip_ms = await self._ask("PING", look)
@@ -261,8 +263,9 @@ class Link:
             wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
                 wire = await self._connected(waits)
-            asked = True
+            asked, asked_s = True, time.monotonic()
             answer = await ask(wire)
+            self.trips.times.observe(time.monotonic() - asked_s)
         except (RedisError, OSError) as error:
             if is_of_another_kind(error) and (kinds := keys_among(words)):
                 raise mended(kinds, await self.run(mend(kinds))) from error
@@ -276,7 +279,9 @@ class Link:
         async with self._opening:
             wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
+                again = wire is not None
                 wire = await self._open()
+                self.trips.reconnects += again
                 if waits:
                     self._waiting = wire
                 else:
@@ -372,12 +377,6 @@ async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[
         if isinstance(answer, BaseException):
             raise answer
     return replies
-
-
-def _fields(text: object) -> dict[str, str]:
-    """The fields of an answer to INFO."""
-    lines = text.decode(errors="replace").splitlines() if isinstance(text, bytes) else ()
-    return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _reason(error: BaseException, address: RedisAddress, where: str) -> str:

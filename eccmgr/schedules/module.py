@@ -59,6 +59,7 @@ class Sched(Module):
         grace_s, timeout_s = settings.seconds("sched_grace"), settings.seconds("run_timeout")
         self._seal = ScheduleSeal(context.authority, context.keys.cluster, owner)
         runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log, self._seal)
+        self.tally = runner.tally
         self._note = AuditNote(context.link, context.keys, context.member)
         self._listed: list[str] = []
         self._clerk = Clerk(self._shelf, runner, context.log)

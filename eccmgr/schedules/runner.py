@@ -15,6 +15,7 @@ from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
+from eccmgr.schedules.tally import ScheduleTally
 from eccmgr.schedules.times import UNKNOWN_MS, Every, Once
 
 RUNNING_MAX = 16
@@ -40,6 +41,7 @@ class Runner:
     ) -> None:
         self._shelf, self._run, self._by, self._log = shelf, run, by, log
         self._seal = seal
+        self.tally = ScheduleTally()
         self._grace_s, self._grace_ms, self._timeout_s = grace_s, round(grace_s * 1000), timeout_s
 
     async def take_due(self, now_ms: int, most: int = RUNNING_MAX) -> list[Firing]:
@@ -71,7 +73,9 @@ class Runner:
         ended = dataclasses.replace(firing, fate=fate, note=note)
         while True:
             try:
-                if not await self._shelf.over(firing, ended):
+                if await self._shelf.over(firing, ended):
+                    self.tally.runs[fate] += 1
+                else:
                     self._log.warning("scheduled command ended late", id=firing.id, state=fate.value)
                 return
             except EccmgrError:
@@ -124,6 +128,7 @@ class Runner:
                 continue
             lost = dataclasses.replace(firing, fate=Fate.LOST, note=f"begun by {firing.by}")
             if await self._shelf.over(firing, lost):
+                self.tally.runs[Fate.LOST] += 1
                 self._log.error("scheduled command lost", id=firing.id, text=_short(firing.text), by=firing.by)
 
     async def keep_rhythm(self, now_ms: int) -> None:
@@ -168,8 +173,11 @@ class Runner:
             missed, instead = True, dataclasses.replace(firing, fate=Fate.FAILED, note=f"not authentic: {reason}")
         verdict = await self._shelf.take(schedule, due_ms, following, None if missed else firing, instead)
         if verdict == "kept":
+            self.tally.runs[instead.fate] += 1
             text = _short(schedule.text)
             self._log.warning("scheduled command not run", id=schedule.id, text=text, reason=instead.note)
+        if verdict is TakeVerdict.TAKEN:
+            self.tally.lag.observe(max(0.0, late_s))
         if verdict is TakeVerdict.TAKEN and self._seal is not None:
             self._seal.begun(schedule.id, due_ms)
         return firing if verdict is TakeVerdict.TAKEN else None

@@ -94,7 +94,7 @@ def troubled(members: Sequence[Facts]) -> str:
 
 def vips_in_trouble(vips: Sequence[Facts]) -> list[Facts]:
     """The addresses that no node carries, or on which nodes disagree."""
-    return [vip for vip in vips if vip["owner"] is None or vip["agreement"] in ("warn", "unsafe", "disagreed")]
+    return [vip for vip in vips if vip["owner"] is None or vip["agreement"] not in (None, "safe")]
 
 
 class AnswerGroup(NamedTuple):

@@ -67,6 +67,8 @@ def test_large_cluster_is_cut_and_says_so() -> None:
         "redis": "7.0 standalone",
         "view": 1,
         "round_trip_ms": 1.0,
+        "era": 1,
+        "oldest_lease_age_ms": 120,
         "managers": ["m"],
         "subclusters": subclusters,
     }
