@@ -27,7 +27,7 @@ DEEPEST = 20
 
 _SHOWN = 80
 # The patterns are possessive, so that they read a text of a megabyte in one pass.
-_TOKEN = re.compile(r"([,&!^()]|(?>(?:[^\s,&!^()\[\]]++|\[[^\[\]]*+\])++))\s*+")
+_TOKEN = re.compile(r"([,&!^()]|(?>(?:[^\s,&!^()\[\]]++|\[[^\[\]]*+\])+))\s*+")
 _PATTERN = re.compile(r"[A-Za-z0-9._+*?-]{1,63}")
 _NO_PATTERN = (
     "write @NAME, a node's name, or a set such as east[1-3,7],west1; "

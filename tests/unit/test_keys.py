@@ -19,7 +19,8 @@ def every_name(keys: Keys) -> list[str]:
         if isinstance(member, cached_property):
             names.append(getattr(keys, name))
         elif inspect.isfunction(member) and not name.startswith("_"):
-            names.append(member(keys, "ABC"))
+            parameters = len(inspect.signature(member).parameters) - 1
+            names.append(member(keys, *["ABC"] * parameters))
     return names
 
 

@@ -97,7 +97,7 @@ class _Context:
     locked: bool = False
 
     def inner(self, scope: Scope, spec: ScopeSpec | None) -> _Context:
-        locked = self.locked or bool(self.spec and self.spec.locks(scope.kind))
+        locked = self.locked or bool(self.spec and self.spec.locks_scope(scope.kind))
         return replace(self, scope=scope, spec=spec, depth=self.depth + 1, locked=locked)
 
 

@@ -87,7 +87,7 @@ def _inside(command: str, here: paths.Here) -> list[str]:
     if spec and command == "set":
         # A console cannot set a locked option.
         options = [option for option in options if not spec.locks(option)]
-        scopes = [kind for kind in scopes if not spec.locks(kind)]
+        scopes = [kind for kind in scopes if not spec.locks_scope(kind)]
     return scopes if command in _SCOPES_ONLY else [*options, *scopes]
 
 

@@ -194,6 +194,7 @@ _LOG_MODES = (
     OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders, less the umask", locked=True),
     OptionSpec("utc", OptionType.BOOLEAN, "true", "whether the times in the path are those of UTC, not of this host"),
 )
+_LOGS_OF_NODE = ScopeSpec("Node", "what differs for the logs of one node", Naming.ALWAYS, None, _LOG_FILES)
 
 LOGS = ScopeSpec(
     "Logs",
@@ -212,8 +213,10 @@ LOGS = ScopeSpec(
         ),
     ),
     scopes=(
-        ScopeSpec("Manager", "what differs on one manager", Naming.ALWAYS, None, (*_LOG_FILES, *_LOG_MODES)),
-        ScopeSpec("Node", "what differs for the logs of one node", Naming.ALWAYS, None, _LOG_FILES),
+        ScopeSpec(
+            "Manager", "what differs on one manager", Naming.ALWAYS, None, (*_LOG_FILES, *_LOG_MODES), (_LOGS_OF_NODE,)
+        ),
+        _LOGS_OF_NODE,
     ),
 )
 

@@ -30,7 +30,7 @@ def only_locked(scope: Scope, spec: ScopeSpec) -> Scope:
     scopes = {}
     for key, child in scope.scopes.items():
         known = spec.scope(child.kind)
-        kept = child if spec.locks(child.kind) else only_locked(child, known) if known else None
+        kept = child if spec.locks_scope(child.kind) else only_locked(child, known) if known else None
         if kept is not None and (kept is child or kept.options or kept.scopes):
             scopes[key] = kept
     return Scope(scope.kind, scope.name, options, scopes, scope.places)
@@ -41,7 +41,7 @@ def _locked_by(change: Change, before: Scope, schema: ScopeSpec) -> str | None:
     for step in change.path:
         if spec is None:
             return None
-        if spec.locks(step.kind):
+        if spec.locks_scope(step.kind):
             return change.where
         spec = spec.scope(step.kind)
     if spec is None:
@@ -59,7 +59,7 @@ def _locked_in(scope: Scope, spec: ScopeSpec, path: Path) -> Iterator[str]:
             yield path_text(path) + setting.name
     for child in scope.scopes.values():
         known, inner = spec.scope(child.kind), (*path, child.step())
-        if spec.locks(child.kind):
+        if spec.locks_scope(child.kind):
             yield path_text(inner)
         elif known:
             yield from _locked_in(child, known, inner)

@@ -70,15 +70,21 @@ class ScopeSpec:
     _options: dict[str, OptionSpec] = field(init=False, repr=False, compare=False)
     _scopes: dict[str, ScopeSpec] = field(init=False, repr=False, compare=False)
     _locked: frozenset[str] = field(init=False, repr=False, compare=False)
+    _locked_scopes: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_options", {option.name.lower(): option for option in self.options})
         object.__setattr__(self, "_scopes", {scope.name.lower(): scope for scope in self.scopes})
-        object.__setattr__(self, "_locked", frozenset(_locked_names(self)))
+        object.__setattr__(self, "_locked_scopes", frozenset(_locked_scopes(self)))
+        object.__setattr__(self, "_locked", frozenset(_locked_options(self)) | self._locked_scopes)
 
     def locks(self, name: str) -> bool:
         """Whether an option or a scope of this name is locked here, or in an inner scope that might inherit it."""
         return self.locked or name.lower() in self._locked
+
+    def locks_scope(self, kind: str) -> bool:
+        """Whether scopes of this kind are locked here, or in an inner scope. An option may have the name of a scope."""
+        return self.locked or kind.lower() in self._locked_scopes
 
     def option(self, name: str) -> OptionSpec | None:
         """The option of this name, in any case."""
@@ -98,10 +104,15 @@ class ScopeSpec:
         return spec
 
 
-def _locked_names(scope: ScopeSpec, *, around: bool = False) -> set[str]:
-    """The locked options and scopes in a scope and in its inner scopes. With `around`, the scope is inside a locked
-    scope."""
+def _locked_options(scope: ScopeSpec, *, around: bool = False) -> set[str]:
+    """The locked options in a scope and in its inner scopes. With `around`, the scope is inside a locked scope."""
     locked = around or scope.locked
     names = {option.name.lower() for option in scope.options if locked or option.locked}
-    names |= {inner.name.lower() for inner in scope.scopes if locked or inner.locked}
-    return names.union(*(_locked_names(inner, around=locked) for inner in scope.scopes))
+    return names.union(*(_locked_options(inner, around=locked) for inner in scope.scopes))
+
+
+def _locked_scopes(scope: ScopeSpec, *, around: bool = False) -> set[str]:
+    """The locked scopes in a scope and in its inner scopes. With `around`, the scope is inside a locked scope."""
+    locked = around or scope.locked
+    names = {inner.name.lower() for inner in scope.scopes if locked or inner.locked}
+    return names.union(*(_locked_scopes(inner, around=locked) for inner in scope.scopes))

@@ -84,7 +84,8 @@ def gathering_options(view: ScopeView, manager: str) -> GatheringOptions:
     subscribers = _subscribers(own, tuple(dict.fromkeys((manager, EVERY_MANAGER))))
     template = _template(own)
     of_nodes = {}
-    for node in logs.scopes("Node"):
+    # What a manager's own scope says of a node wins over what is said for all managers.
+    for node in (*logs.scopes("Node"), *(own.scopes("Node") if own is not logs else ())):
         its_template = _template(node) if "logfile" in _written(node) else template
         if its_template is not None:
             of_nodes[node.name.lower()] = (

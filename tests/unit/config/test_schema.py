@@ -64,8 +64,8 @@ def test_all_that_the_product_promises_is_known() -> None:
         ec_logger: mainlog paniclog acctlog rejectlog heartbeat
         Logs: logfile file_mode dir_mode max_idle max_open control_cache
         Logs.Manager: logfile
-        Logs.Node: logfile
-        Logs.Subscriber: logfile
+        Logs.Node: logfile Subscriber
+        Logs.Manager.Node: logfile Subscriber
         cluster: cluster_group control_group nodename nodeaddr subcluster heartbeats_per_sec session_lease max_step
             absent_ttl results_ttl command_ttl command_timeout max_running max_response_bytes heartbeat_start_delay
             if_check_interval if_down_limit view_mature_time view_balance_interval duravip_balance_set_size

@@ -353,8 +353,18 @@ def test_everything_is_unsaved_without_a_main_file() -> None:
     [
         (
             "eccluster.conf",
-            ["set fresh = 1", "set Logs file_mode 0600", "set Logs max_open 5", "set Datasource ecdb cache_life 1"],
-            ["unset fresh", "set Logs file_mode 0640", "unset Logs max_open", "set Datasource ecdb cache_life 300"],
+            [
+                "set fresh = 1",
+                "set ec_logger ec_logger heartbeat 5",
+                "set Logs max_open 5",
+                "set Datasource ecdb cache_life 1",
+            ],
+            [
+                "unset fresh",
+                "set ec_logger ec_logger heartbeat 0",
+                "unset Logs max_open",
+                "set Datasource ecdb cache_life 300",
+            ],
         ),
         (
             "ecelerity-cluster.conf",

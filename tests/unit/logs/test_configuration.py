@@ -111,3 +111,16 @@ def test_cluster_path_that_makes_no_sense_is_refused(text: str, said: str) -> No
 def test_log_with_a_relative_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected the absolute path of a file"):
         watching_options(store('cluster { logs = [ a = "x.log" ] }').view())
+
+
+def test_node_within_a_manager_counts_there_alone() -> None:
+    text = """
+    Logs {
+      logfile = "/var/log/eccluster/%{l}/%{n}"
+      Manager "eastmgr" { Subscriber = ( a b )  Node "west1" { Subscriber = () } }
+    }
+    """
+    here, elsewhere = gathering(text, "eastmgr"), gathering(text, "westmgr")
+    assert here.subscribers_for("east1") == ("a", "b")
+    assert here.subscribers_for("WEST1") == ()
+    assert elsewhere.subscribers_for("west1") == ("westmgr", "master")
