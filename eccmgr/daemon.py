@@ -59,6 +59,7 @@ from eccmgr.modules.loaded import Modules
 from eccmgr.redis.connect import Link
 from eccmgr.redis.eviction import EvictionWatch
 from eccmgr.redis.keys import Keys
+from eccmgr.series.counting import SeriesCounter
 from eccmgr.settings import DaemonSettings
 from eccmgr.text.hostport import host_port
 
@@ -115,7 +116,10 @@ class Daemon(abc.ABC):
         self.table = Table()
         self.gate = Gate(self.table)
         authority = self.keyring.authority
-        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys, authority)
+        self.counter = SeriesCounter(self.link, self.keys, self.name, view)
+        self.modules = Modules(
+            *(installed(), self.program, self.name, self.gate, self.link, self.keys, authority, self.counter.series)
+        )
         self.server = ControlServer(self.gate)
         self.server.keeps, self.server.lost = self._has_transaction, self._abandon_transaction
         self._log_files = log_files or LogFiles()
@@ -127,7 +131,7 @@ class Daemon(abc.ABC):
         self._notes = ConfigurationNotes(self.link, self.keys, self.options, by)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
         self.parts: list[Part] = [
-            *(self._log_files, self._redis, self._accounting, self._notes, self._holding),
+            *(self._log_files, self._redis, self._accounting, self._notes, self._holding, self.counter),
             self.keyring.trusted,
             RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy),
             *(self._listeners, ModulesPart(self.modules, view)),
@@ -353,8 +357,6 @@ class Daemon(abc.ABC):
         found = list(self._listeners.plan.remarks)
         if self._listeners.plan.asks_for_passwords and not self.server.verifiers.users:
             found.append("AuthScramParameters names no file with users, so that nobody can sign in (ec_scrampasswd)")
-        if self.store.view().scope("as_logger").written:
-            found.append("as_logger: the logs of nodes are not collected yet in this release")
         found += self.store.loaded.ignored[:_REMARKS_MAX]
         found += self.modules.remarks(self.view)
         if refused := str(self.gate.refused):

@@ -57,6 +57,8 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.schedules.module import Sched
 from eccmgr.schedules.tally import ScheduleTally
+from eccmgr.series.logger import SeriesLogger
+from eccmgr.series.shared import SharedCommands
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import full_version
 from eccmgr.web.listener import HttpListener
@@ -105,6 +107,7 @@ class Manager(Daemon):
         self.add_part(self._scrapes)
         self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
         self.add_part(self.logs)
+        self.add_part(SeriesLogger(self.link, self.keys, self.options, self.session, self.view))
         self.add_part(Retelling(self.link, self.keys, f"{PROGRAM} {self.name}", self.delivery.withdrawn))
         self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
         self.add_part(self.pages)
@@ -123,6 +126,7 @@ class Manager(Daemon):
             *authz_commands(self.gate),
             *FeedCommands(self.feed.source, self.gate.allows).commands(),
             *EventCommands(Chronicle(self.link, self.keys, self.delivery)).commands(),
+            *SharedCommands(self.link, self.keys).commands(),
             *LogCommands(self.link, self.keys, self.logs).commands(),
             *Tailing(self.link, self.keys, self.delivery, self.logs.names).commands(),
         )

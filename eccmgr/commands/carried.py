@@ -28,6 +28,8 @@ ON_NODES = (
     "cluster nodeaddr",
     "cluster nodename",
     "cluster reset",
+    "cluster shared list",
+    "cluster shared show",
     "cluster show logs",
     *(f"config {word}" for word in _CONFIG),
     "describe",

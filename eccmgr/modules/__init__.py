@@ -11,6 +11,7 @@ from eccmgr.config.schema.types import OptionType
 from eccmgr.errors import CommandError, ConfigError, UsageError
 from eccmgr.modules.api import API, Context, Module
 from eccmgr.modules.functions import Rest, Takes, command
+from eccmgr.series.counting import Series
 
 __all__ = [
     "API",
@@ -23,6 +24,7 @@ __all__ = [
     "OptionSpec",
     "OptionType",
     "Rest",
+    "Series",
     "Status",
     "Takes",
     "UsageError",

@@ -16,6 +16,7 @@ from eccmgr.config.schema.types import OptionType
 from eccmgr.modules.functions import commands_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.series.counting import Series
 
 API = 1
 """The version of the interface for modules; it changes if modules must change."""
@@ -41,6 +42,8 @@ class Context:
     run: Callable[[str, Caller], Awaitable[Answer]]
     log: FilteringBoundLogger
     authority: Authority
+    series: Callable[[str], Series]
+    """The audit series of a name, in which the module counts: `context.series("spam").add("10.0.0.103")`."""
 
 
 class Module:

@@ -27,6 +27,7 @@ from eccmgr.modules.api import ENABLE, Context, Module
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.series.counting import Series
 
 M = TypeVar("M", bound=Module)
 START_TIMEOUT_S = 10.0
@@ -110,8 +111,10 @@ class Modules:
         link: Link,
         keys: Keys,
         authority: Authority | None = None,
+        series: Callable[[str], Series] | None = None,
     ) -> None:
         self.catalogue = catalogue
+        self._series = series or _no_series
         self._program = program
         self._member = member
         self._gate = gate
@@ -221,6 +224,7 @@ class Modules:
             self._run,
             logger,
             self._authority,
+            self._series,
         )
         try:
             module = wanted.kind(context)
@@ -312,6 +316,10 @@ def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
             wanted.kind.check(wanted.settings)
         except ConfigError as error:
             raise ConfigError(f"{_place(wanted)}{error}") from None
+
+
+def _no_series(name: str) -> Series:
+    raise ValueError(f"this process counts nothing, so it has no series {name[:80]}")
 
 
 def _same(old: WantedModule, new: WantedModule) -> bool:

@@ -45,6 +45,7 @@ from eccmgr.node.outbox import Outbox
 from eccmgr.node.tagging import TagsPart, tags_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
+from eccmgr.series.shared import SharedCommands
 from eccmgr.settings import NodeSettings
 from eccmgr.text.tags import line_of
 from eccmgr.version import full_version
@@ -97,6 +98,7 @@ class NodeDaemon(Daemon):
         )
         self._log_commands = NodeLogCommands(self.link, self.keys, self.name, self.logs)
         self.table.add(*self.common_commands(self.known_names), *own.commands(), *self._log_commands.commands())
+        self.table.add(*SharedCommands(self.link, self.keys).commands())
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed

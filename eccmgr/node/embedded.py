@@ -26,6 +26,7 @@ from eccmgr.modules.catalogue import installed
 from eccmgr.modules.functions import as_command, command
 from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.scripts import load_all
+from eccmgr.series.counting import Series
 from eccmgr.settings import NodeSettings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,6 +109,13 @@ class Node:
             return function
 
         return add
+
+    def series(self, name: str) -> Series:
+        """The audit series of this name, whose counts are added up over the cluster: see docs/embedding.md.
+
+        Raises ValueError for a name that is not allowed, and for more than 100 names.
+        """
+        return self._daemon.counter.series(name)
 
     async def start(self) -> None:
         """Join the cluster. Raises an EccmgrError, such as NameInUse or ListenError, if that is not possible."""

@@ -90,6 +90,7 @@ def _keys_of_node(keys: Keys, node: str) -> tuple[str, ...]:
         *(keys.vips, keys.vip_changes, keys.vip_beliefs, keys.vip_holds, keys.late, f"{keys.ended_prefix}*"),
         *(keys.jobs, keys.certificate(node), keys.schedules(node), f"{keys.schedules(node)}:*"),
         *(keys.logs_of(node), f"{keys.logs_of(node)}:*"),
+        *(keys.series, keys.series_counts("*"), keys.series_batch("*")),
         *(f"{rq}:queues", f"{rq}:workers", f"{rq}:suspended", worker, f"{worker}:executions"),
         *(f"{rq}:{kind}:{name}" for kind in queue),
         *(f"{rq}:queue:{name}:intermediate", f"{rq}:queue:{name}:intermediate:first_seen:*"),

@@ -235,6 +235,31 @@ class Keys:
         return f"{self.tag}:loggatherers"
 
     @cached_property
+    def series(self) -> str:
+        """Sorted set: name of an audit series → when it was last added to, in ms on the server's wall clock."""
+        return f"{self.tag}:series"
+
+    def series_counts(self, name: str) -> str:
+        """Sorted set: node and key, with a tab between them → count in the present window of this series."""
+        return f"{self.series}:{name}:counts"
+
+    def series_closed(self, name: str) -> str:
+        """Sorted set: the counts of its last window, until a manager has written them."""
+        return f"{self.series}:{name}:closed"
+
+    def series_window(self, name: str) -> str:
+        """Hash: when the present window began; begin and end of the last one, and who writes it in which epoch."""
+        return f"{self.series}:{name}:window"
+
+    def series_written(self, name: str) -> str:
+        """List: begin and epoch of each window that was written, the latest first."""
+        return f"{self.series}:{name}:written"
+
+    def series_batch(self, sender: str) -> str:
+        """String: the number of the latest batch of counts that this sender has added."""
+        return f"{self.tag}:seriesbatch:{sender}"
+
+    @cached_property
     def rq_prefix(self) -> str:
         """The beginning of RQ's own names: RQ_KEY_PREFIX in the environment of RQ's tools."""
         return f"{self.tag}:rq"

@@ -16,10 +16,12 @@ log = structlog.get_logger()
 _KINDS = (
     ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:(beliefs|holds)|jobs"),
     ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan|:releases|:secret)?|draft:.+|sched:[^:]*(:running)?"),
-    ("hash", r"logs:[^:]+|logs:[^:]+:[^:]+:state|loggatherers"),
+    ("hash", r"logs:[^:]+|logs:[^:]+:[^:]+:state|loggatherers|series:[^:]+:window"),
     ("zset", r"logs|sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),
+    ("zset", r"series|series:[^:]+:(counts|closed)"),
+    ("string", r"seriesbatch:[^:]+"),
     ("stream", r"log|audit|logs:[^:]+:[^:]+"),
-    ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past"),
+    ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past|series:[^:]+:written"),
 )
 _PATTERNS = tuple((kind, re.compile(rf"{re.escape(TAG_BEGINS)}[^}}]+\}}:(?:{names})\Z")) for kind, names in _KINDS)
 

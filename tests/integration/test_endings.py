@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from eccmgr.cluster import command_log, endings
+from eccmgr.cluster.view import EVERYONE
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
 
@@ -36,13 +37,13 @@ async def held(fleet: Fleet) -> Fleet:
 
 async def test_a_gather_whose_client_left_has_its_end(fleet: Fleet, lines: list[dict[str, object]]) -> None:
     await held(fleet)
-    asking = asyncio.create_task(fleet.ask("gather hold"))
-    await wait_until(lambda: len(fleet.ran) == 2, "both have begun")
-    asking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asking
     delivery = fleet.managers[0].delivery
-    await wait_until(lambda: len(delivery.endings) + delivery.running_on.count == 1, "nobody waits for it")
+    gathering = asyncio.create_task(delivery.gather("hold", EVERYONE, "tom", 60.0))
+    await wait_until(lambda: len(fleet.ran) == 2, "both have begun")
+    gathering.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await gathering
+    assert len(delivery.endings) == 1
     fleet.gate.set()
     await wait_until(lambda: lines[-1]["event"] == "command ended", "its end is told")
     assert (lines[-1]["text"], lines[-1]["ok"], lines[-1]["expected"]) == ("hold", 2, 2)

@@ -73,7 +73,7 @@ def test_empty_line_offers_every_commands_first_word(table: Table, line: str) ->
     assert complete(table, line, KNOWN) == sorted({command.name.split()[0] for command in table.listed()})
 
 
-@pytest.mark.parametrize("word", ["cluster", "sched"])
+@pytest.mark.parametrize("word", ["cluster duravip", "sched"])
 def test_what_is_refused_is_not_offered(table: Table, word: str) -> None:
     assert complete(table, word, KNOWN) == []
     assert complete(table, f"{word} ", KNOWN) == []

@@ -276,7 +276,30 @@ DATASOURCE = ScopeSpec(
     ),
 )
 
-AS_LOGGER = ScopeSpec("as_logger", "the collector of node logs (a manager's only)", Naming.EITHER)
+AS_LOGGER = ScopeSpec(
+    "as_logger",
+    "writes the audit series of the cluster to files, a window each (a manager's only)",
+    Naming.EITHER,
+    options=(
+        OptionSpec("base_dir", OptionType.PATH, None, "the folder of the files SERIES.TIMESTAMP", locked=True),
+        OptionSpec("log_interval", OptionType.SECONDS, "60", "the length of a window", 1, 86400),
+        OptionSpec(
+            "series_include_default",
+            OptionType.TEXT,
+            "all",
+            "the series that are written: all but those that series_exclude names, or none but those of series_include",
+        ),
+        OptionSpec(
+            "series_include", OptionType.PATTERNS, None, "regular expressions; a series that one fits whole is written"
+        ),
+        OptionSpec(
+            "series_exclude",
+            OptionType.PATTERNS,
+            None,
+            "regular expressions; a series that one fits whole is not written, unless series_include names it",
+        ),
+    ),
+)
 
 SCHEMA = ScopeSpec(
     "",

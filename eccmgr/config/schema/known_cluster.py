@@ -242,6 +242,25 @@ CLUSTER = ScopeSpec(
     ),
     scopes=(
         ScopeSpec(
+            "Replicate",
+            "how this node sends what it counts for the whole cluster",
+            Naming.ALWAYS,
+            None,
+            (
+                OptionSpec("parameters", OptionType.TEXT, "audit_series", "what is sent: audit_series"),
+                OptionSpec("max_delay", OptionType.SECONDS, "1", "the longest time that a count waits", 0.01, 3600),
+                OptionSpec("max_pending", OptionType.INTEGER, "100", "the keys that may wait", 1, 100000),
+                OptionSpec(
+                    "max_size",
+                    OptionType.INTEGER,
+                    "100000",
+                    "the most keys of a series in a window, counted for each node; the smallest become `other`",
+                    1,
+                    1000000,
+                ),
+            ),
+        ),
+        ScopeSpec(
             "Topology",
             "the interface of the floating addresses of a network",
             Naming.ALWAYS,

@@ -98,6 +98,7 @@ def test_locked_options_are_these() -> None:
         *(f"cluster Topology 10.1.1.0/24 {option}" for option in ("interface", "cidrmask")),
         *(f"ec_logger one {log}" for log in ("mainlog", "paniclog", "acctlog", "rejectlog")),
         *(f"Logs {option}" for option in ("logfile", "control_cache", "file_mode", "dir_mode")),
+        "as_logger one base_dir",
         *(f"Logs {kind} one logfile" for kind in ("Manager", "Node")),
         "cluster logs",
         "ecelerity one control",

@@ -1,0 +1,1 @@
+"""Audit series: counts of events by key, in windows, over the whole cluster."""
