@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference wheel sbom lock clean
+.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference docs wheel sbom lock clean
 
 setup: $(STAMP)
 
@@ -79,6 +79,18 @@ reference: setup
 wheel: setup
 	$(BIN)/python -m hatchling build -t wheel -t sdist -d dist
 
+# The pages as a site in site/, which asks nothing of any other host. A link that leads nowhere fails.
+docs: $(VENV)/docs/.ready
+	rm -rf site
+	$(VENV)/docs/bin/zensical build --clean --strict --config-file mkdocs.yml
+	@! grep -rnoE '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//[^"]*"' site --include='*.html' || { echo "a page asks another host" >&2; false; }
+
+$(VENV)/docs/.ready: requirements-docs.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eccmgr needs Python 3.11 or newer")'
+	$(PYTHON) -m venv --clear $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-docs.txt
+	touch $@
+
 # The bill of materials, from the lock.
 sbom: setup
 	$(BIN)/python -m ops.release.sbom dist/eccmgr.cdx.json
@@ -92,6 +104,8 @@ lock:
 	@# A later atheris has no wheel for Python 3.11. No target but fuzz needs it.
 	echo "atheris>=3,<3.1" | uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --quiet --output-file requirements-fuzz.txt -
+	echo "zensical>=0.0.73,<0.0.74" | uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --quiet --output-file requirements-docs.txt -
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -93,3 +93,10 @@ def test_readme_says_what_each_dependency_is_for() -> None:
     names = {name.replace("_", "-") for line in needed for name in re.findall(r"^[\w-]+|(?<=\[)hiredis", line)}
     said = re.findall(r"^\| ([\w, -]+) \|", text_of("README.md").partition("## Dependencies")[2], re.MULTILINE)
     assert names - {name.strip().replace("_", "-") for row in said for name in row.split(",")} == set()
+
+
+def test_site_leads_to_every_page() -> None:
+    listed = re.findall(
+        r"^ +- (?:[^:\n]+: )?([\w/-]+\.md)$", text_of("mkdocs.yml").partition("\nnav:")[2], re.MULTILINE
+    )
+    assert sorted(f"docs/{page}" for page in listed) == PAGES[1:]
