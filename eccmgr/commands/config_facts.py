@@ -46,18 +46,23 @@ def located_facts(paths: Iterable[Path]) -> Facts:
 
 
 def whole_facts(places: Iterable[Here], *, reveal: bool) -> Facts:
-    """The fields of scopes with all that is in them: every scope by its path, with its options."""
+    """The fields of scopes with all that is in them: every scope by its path, with its options and their places."""
     found = []
     for here in places:
         if here.scope is None:
             continue
-        found.append({"scope": path_text(here.path), "options": _options(here.scope, here.spec, reveal)})
+        found.append(_whole(here.path, here.scope, here.spec, reveal))
         for path, scope in printing.walk(here.scope, here.path):
             spec = here.spec
             for step in path[len(here.path) :]:
                 spec = spec.scope(step.kind) if spec is not None else None
-            found.append({"scope": path_text(path), "options": _options(scope, spec, reveal)})
+            found.append(_whole(path, scope, spec, reveal))
     return {"scopes": found}
+
+
+def _whole(path: Path, scope: Scope, spec: ScopeSpec | None, reveal: bool) -> Facts:
+    origins = {setting.name: setting.place or f"set by {setting.by}" for setting in scope.options.values()}
+    return {"scope": path_text(path), "options": _options(scope, spec, reveal), "places": origins}
 
 
 def _place(path: Path) -> Facts:

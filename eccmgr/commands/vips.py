@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eccmgr.cluster import names
 from eccmgr.cluster.audit import AuditEntry, entries_before
@@ -17,7 +17,7 @@ from eccmgr.commands.table import Call, Command, Param
 from eccmgr.duravip.finding import find_vip
 from eccmgr.duravip.holds import Hold, read_holds
 from eccmgr.duravip.picture import VipPicture, VipReader
-from eccmgr.duravip.placement import preferred_node
+from eccmgr.duravip.placement import place, preferred_node
 from eccmgr.duravip.states import Agreed, Ownership, in_order
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
@@ -133,7 +133,10 @@ class VipsCommand:
         lines += [_participant_line(fields) for fields in taking_part]
         lines.append("Changes, the latest last:" if changes else "Changes: none in the audit")
         lines += [_change_line(change) for change in changes]
-        facts = {**row.facts, "participants": taking_part, "changes": [_change_facts(change) for change in changes]}
+        takeovers = await asyncio.to_thread(_takeovers, row.owner, picture)
+        lines += _takeover_lines(row.owner, takeovers)
+        facts = {**row.facts, "participants": taking_part, "takeovers": takeovers}
+        facts["changes"] = [_change_facts(change) for change in changes]
         return Answer("\n".join(lines), facts=facts, structured=True)
 
     async def _changes(self, address: str) -> list[AuditEntry]:
@@ -201,6 +204,23 @@ def _participant_line(fields: Facts) -> str:
         remarks.append(f"cannot carry it: {fields['unable'] or 'it does not say why'}")
     said = f" ({', '.join(remarks)})" if remarks else ""
     return f"  {'*' if fields['owner'] else ' '} {fields['node']}{said}"
+
+
+def _takeovers(owner: str | None, picture: VipPicture) -> list[Facts]:
+    """Where each VIP of a node would go if the node died now; `to` is None if no other node can carry it."""
+    if owner is None:
+        return []
+    after = replace(picture.situation, nodes=picture.situation.nodes - {owner})
+    targets = {move.address: move.target for move in place(after).moves}
+    return [{"address": address, "to": targets.get(address)} for address in picture.owned.get(owner, ())]
+
+
+def _takeover_lines(owner: str | None, takeovers: Sequence[Facts]) -> list[str]:
+    if not takeovers:
+        return []
+    lines = [f"  {each['address']} to {each['to'] or 'nobody'}" for each in takeovers[:_CHANGES]]
+    rest = len(takeovers) - len(lines)
+    return [f"If {owner} died:", *lines, *([f"  … and {rest} more"] if rest else [])]
 
 
 def _change_line(change: AuditEntry) -> str:

@@ -75,9 +75,8 @@ class Pages:
 
     def __init__(self, site: Site, source: Source, prefix: str, caller_of: Callable[[Request], Caller]) -> None:
         self._site, self._source, self._caller_of = site, source, caller_of
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-        )
+        # An answer that the caller may not have lacks its facts: a page then shows the rest.
+        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
         self._templates.globals.update(
             prefix=prefix, title=site.title, pages=[page for page in PAGES if page.listed],
             static=f"{prefix}/static/{STATIC_HASH}", charts=charts, showing=showing, lease_s=site.lease_s(),

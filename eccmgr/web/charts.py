@@ -57,7 +57,7 @@ def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
         at = dt.datetime.fromisoformat(change["at"]).timestamp()
         if owner:
             held.append((max(since, start), max(at, start), owner))
-        owner = str(change["node"]) if change["change"] in ("gain", "take", "taken", "move") else ""
+        owner = str(change["node"]) if change["change"] == "granted" else ""
         since = at
     if owner:
         held.append((max(since, start), end, owner))

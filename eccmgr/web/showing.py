@@ -126,6 +126,13 @@ def kind(state: object) -> str:
     return "good" if first in _GOOD else "open" if first in _OPEN else "bad"
 
 
+def setting(value: object) -> str:
+    """The value of an option, in one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {setting(item)}" for name, item in value.items())
+    return ", ".join(map(setting, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def clock(moment: object) -> str:
     """An ISO time as `2026-11-28 18:29:17`; empty without one."""
     return str(moment)[:19].replace("T", " ") if moment else ""

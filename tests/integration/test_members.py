@@ -83,8 +83,9 @@ def test_vips_say_who_held_them_before(processes: Processes, folder: Path) -> No
     shown = ask_sync(manager.endpoint, "vips b")
     assert f"  * {other}" in shown
     assert f"granted {other} from {owner}, epoch {taken['epoch']}" in shown
+    assert f"If {other} died:\n  10.1.1.1 to nobody" in shown
     answer = ET.fromstring(ask_sync(manager.endpoint, "xml vips 10.1.1.1"))
-    assert {each.tag for each in answer} == {"Name", "Participant", "Change"}
+    assert {each.tag for each in answer} == {"Name", "Participant", "Takeover", "Change"}
     assert ask_sync(manager.endpoint, "vips 10.9.9.9") == "Unknown VIP '10.9.9.9'; known: 10.1.1.1,b"
 
 
