@@ -50,8 +50,6 @@ def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
                 log.rename()
                 log.reopen()
             case "copy":
-                # Whoever copies and cuts a log that he does not look at loses lines by himself.
-                log.read_all()
                 log.copy_and_cut()
             case "compress":
                 log.compress_rotated()
@@ -94,6 +92,47 @@ def test_copy_and_cut_between_two_looks_loses_nothing(log: WrittenLog) -> None:
     log.write(3)
     log.copy_and_cut()
     log.write(2)
+    log.read_all()
+    assert log.taken.splitlines(keepends=True) == log.written
+
+
+def test_many_cuts_between_two_looks_lose_nothing(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    for lines in range(1, 4):
+        log.write(lines)
+        log.copy_and_cut()
+    log.write(1)
+    log.read_all()
+    assert log.taken.splitlines(keepends=True) == log.written
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_cuts_of_an_empty_file_lose_nothing(log: WrittenLog, restarts: bool) -> None:
+    log.write(3)
+    log.read(1)
+    log.rename()
+    log.reopen()
+    log.read_all()
+    if restarts:
+        log.restart()
+        log.read_all()
+    for lines in range(1, 4):
+        log.write(lines)
+        log.copy_and_cut()
+    log.write(1)
+    log.read_all()
+    assert log.taken.splitlines(keepends=True) == log.written
+
+
+def test_lines_in_the_copy_of_an_emptied_file_come_at_once(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    log.rename()
+    log.reopen()
+    log.read_all()
+    log.write(2)
+    log.copy_and_cut()
     log.read_all()
     assert log.taken.splitlines(keepends=True) == log.written
 

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from eccmgr.logs.collection.following.reading import FileReading, Replaced, holds
+from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced, holds
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder
 from eccmgr.logs.collection.following.succession import Turns, successors
 from eccmgr.logs.collection.places import LogPlace
@@ -100,9 +100,11 @@ class LogFollower:
             return 0 if self._begin(records) else None
         try:
             return self._take(reading, records) or (0 if self._step(reading, records) else None)
+        except Begun:
+            self._begun(reading, records)
         except Replaced:
             self._replaced(reading, records)
-            return 0
+        return 0
 
     def _take(self, reading: FileReading, records: list[Record], *, is_last: bool = False) -> int:
         begin, size = reading.place, 0
@@ -128,6 +130,7 @@ class LogFollower:
         self._read_on(source, place)
         if known is not None and self._reading is not None and not source.is_whole:
             self._reading.largest = max(self._reading.largest, known.size)
+            self._reading.changed_ns = known.changed_ns
         return True
 
     def _read_on(self, source: LogFile, place: LogPlace) -> None:
@@ -152,6 +155,7 @@ class LogFollower:
 
     def _step(self, reading: FileReading, records: list[Record]) -> bool:
         """Go on to the next file, if this one is over; answers whether there is more to read."""
+        self._look_at_pending(reading.turn)
         newest = self._pending[-1] if self._pending else reading
         self._open_newer(newest.turn, newest.source.status().st_mtime_ns)
         if not self._has_data() or not self._is_over(reading):
@@ -186,21 +190,54 @@ class LogFollower:
         """Go on after the file was cut: with its copy if there is one, then from its new beginning."""
         place, lost = reading.place, reading.left
         copy = self._find(place, besides=reading.source.key)
-        older: list[FileReading] = []
-        if copy is None and reading.offset == 0:
-            # A whole life of the file may have come and gone since the last look.
-            older = self._opened_all(self._unknown(place.turn, reading.source.status().st_mtime_ns), place.turn)
-        fresh = self._opened(reading.source.copy(), older[-1].turn if older else place.turn)
-        self._pending[:0] = [*older, fresh]
-        for before, later in itertools.pairwise(self._pending):
-            if later.turn <= before.turn:
-                self.turns.forget(later.turn)
-                later.turn = self._turn_of(later.source, before.turn)
+        self._pending.insert(0, self._opened(reading.source.copy(), place.turn))
+        self._insert_older(0, reading, place.turn, reading.changed_ns)
         self._pass(reading)
         if copy is not None:
             self._read_on(copy, place)
         else:
             self._lost(place, lost, records)
+
+    def _begun(self, reading: FileReading, records: list[Record]) -> None:
+        """Go on in a file that was empty, after the copies of what was in it meanwhile."""
+        place, since_ns = reading.place, reading.changed_ns
+        reading.begin()
+        self._pending.insert(0, reading)
+        self._insert_older(0, reading, place.turn, since_ns)
+        if self._pending[0] is reading:
+            del self._pending[0]
+        else:
+            self._lost(place, 0, records)
+
+    def _look_at_pending(self, turn: int) -> None:
+        """Open the copies of what was in an empty file since the last look, before that file; `turn` comes first."""
+        for reading in list(self._pending):
+            since_ns = reading.changed_ns
+            try:
+                reading.look()
+            except Begun:
+                reading.begin()
+                self._insert_older(self._pending.index(reading), reading, turn, since_ns)
+            except Replaced:
+                # It is found anew once it is read.
+                pass
+            turn = reading.turn
+
+    def _insert_older(self, place: int, reading: FileReading, turn: int, since_ns: int) -> None:
+        """Open the copies of what was in `reading` since its last look and is gone: it may have been cut many times.
+
+        They are inserted into the pending files at `place`, after the file of `turn`.
+        """
+        if since_ns:
+            main = self._folder.main()
+            # What was written to later than a file that has left the path comes after that file.
+            is_main = main is not None and main.key == reading.source.key
+            until_ns = None if is_main else reading.source.status().st_mtime_ns
+            self._pending[place:place] = self._opened_all(self._unknown(turn, since_ns, until_ns), turn)
+        for before, later in itertools.pairwise(self._pending):
+            if later.turn <= before.turn:
+                self.turns.forget(later.turn)
+                later.turn = self._turn_of(later.source, before.turn)
 
     def _open_newer(self, turn: int, since_ns: int) -> None:
         """Open the files that took the place of the newest known one, whose turn and last change are these."""
@@ -215,12 +252,8 @@ class LogFollower:
             last = self._pending[-1].turn if self._pending else turn
             self._pending.append(self._opened(self._folder.open(), last))
 
-    def _unknown(self, turn: int, since_ns: int) -> list[LogFile]:
-        for reading in self._open:
-            # A copy of a file that was empty at the last look is known by its present first bytes.
-            with contextlib.suppress(Replaced):
-                reading.look()
-        return successors(self._folder, self._passed, self._open, self.turns, turn, since_ns)
+    def _unknown(self, turn: int, since_ns: int, until_ns: int | None = None) -> list[LogFile]:
+        return successors(self._folder, self._passed, self._open, self.turns, turn, since_ns, until_ns)
 
     def _give_up_deleted(self) -> None:
         """Close files that have had no name for long, so that their room on the disk is free."""

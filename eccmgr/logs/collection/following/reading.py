@@ -16,6 +16,10 @@ class Replaced(Exception):
     """Raised when a file no longer holds what was read of it: it was cut, and perhaps written anew."""
 
 
+class Begun(Replaced):
+    """Raised when a file was written to that was empty at the last look. More may have been in it than is there now."""
+
+
 class Bit(NamedTuple):
     """A piece of the file, and the place after it."""
 
@@ -31,12 +35,16 @@ class FileReading:
         """From `place` on, which must be in this file, or from the beginning. Raises OSError."""
         self.source, self.turn = source, turn
         self.offset, self.inside = (place.offset, place.inside) if place is not None else (0, False)
-        self.head = source.read(HEAD_MAX, 0)
+        was_empty = place is not None and not place.file.head
+        self.head = b"" if was_empty else source.read(HEAD_MAX, 0)
         self._mark = source.read(min(MARK_MAX, self.offset), max(0, self.offset - MARK_MAX))
         self.largest = 0
         """Its largest size so far."""
+        self.changed_ns = 0
+        """When its bytes had last changed at the last look; 0 before the first one."""
         self.deleted_s: float | None = None
         """Since when it is known to have no name any more, on the monotonic clock."""
+        self._is_open = True
 
     @property
     def identity(self) -> FileIdentity:
@@ -59,28 +67,38 @@ class FileReading:
 
     def is_copied_in(self, source: LogFile) -> bool:
         """Whether `source` begins with everything that was read of this file, and so is a copy of it."""
-        return bool(self.head) and source.read(len(self.head), 0) == self.head and self._mark_is_in(source)
+        # A copy of a file that was empty at the last look is known by its present first bytes.
+        head = self.head or (self.source.read(HEAD_MAX, 0) if self._is_open else b"")
+        return bool(head) and source.read(len(head), 0) == head and self._mark_is_in(source)
 
     def _mark_is_in(self, source: LogFile) -> bool:
         return source.read(len(self._mark), self.offset - len(self._mark)) == self._mark
 
     def look(self) -> os.stat_result:
-        """Note its present size and first bytes; answers its status. Raises Replaced and OSError."""
+        """Note its present size and first bytes; answers its status. Raises Begun, Replaced and OSError."""
         status = self.source.status()
-        if not self.source.is_whole:
-            if status.st_size < self.offset:
-                raise Replaced
-            self.largest = max(self.largest, status.st_size)
-        if len(self.head) < HEAD_MAX and len(self.head) < status.st_size:
-            head = self.source.read(HEAD_MAX, 0)
-            if not head.startswith(self.head):
-                raise Replaced
-            self.head = head
+        if self.source.is_whole:
+            return status
+        if self.changed_ns and not self.head and (status.st_size or status.st_mtime_ns != self.changed_ns):
+            raise Begun
+        if status.st_size < self.offset:
+            raise Replaced
+        head = self.source.read(HEAD_MAX, 0)
+        if not head.startswith(self.head) or not self._mark_is_in(self.source):
+            raise Replaced
+        self.head, self.largest, self.changed_ns = head, max(self.largest, status.st_size), status.st_mtime_ns
         return status
+
+    def begin(self) -> None:
+        """Note the present first bytes of a file that was empty. Raises OSError."""
+        self.changed_ns = self.source.status().st_mtime_ns
+        self.head = self.source.read(HEAD_MAX, 0)
 
     def bits(self, *, is_last: bool = False) -> Iterator[Bit]:
         """Read on, up to one block, and yield its pieces; see `cut`. Raises Replaced and OSError."""
         self.look()
+        if not self.head:
+            return
         back = len(self._mark)
         block = self.source.read(back + BLOCK, self.offset - back)
         if block[:back] != self._mark or (self.offset == 0 and not block.startswith(self.head[:BLOCK])):
@@ -97,6 +115,7 @@ class FileReading:
 
     def close(self) -> None:
         """Close the file."""
+        self._is_open = False
         self.source.close()
 
 

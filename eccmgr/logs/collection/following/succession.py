@@ -39,8 +39,8 @@ class Turns:
 
     def note(self, reading: FileReading) -> None:
         """Remember a file as it is now."""
-        status = reading.source.status()
-        self._known[reading.turn] = KnownFile(reading.turn, reading.identity, reading.largest, status.st_mtime_ns)
+        changed_ns = reading.changed_ns or reading.source.status().st_mtime_ns
+        self._known[reading.turn] = KnownFile(reading.turn, reading.identity, reading.largest, changed_ns)
         while len(self._known) > _TURNS_MAX:
             del self._known[min(self._known)]
 
@@ -89,14 +89,16 @@ def successors(
     turns: Turns,
     turn: int,
     since_ns: int,
+    until_ns: int | None = None,
 ) -> list[LogFile]:
-    """Open the siblings that come after `turn`: those that were written to since `since_ns`, and are neither open nor
-    hold what was read. The oldest is first. The caller closes them."""
+    """Open the siblings that come after `turn`: those that were written to since `since_ns`, and until
+    `until_ns` if it is given, and are neither open nor hold what was read. The oldest is first. The caller closes them.
+    """
     files = []
     keys = {reading.source.key for reading in are_open}
     known = [*passed, *are_open]
     for seen in folder.siblings():
-        if seen.changed_ns < since_ns or seen.key in keys:
+        if seen.changed_ns < since_ns or seen.key in keys or (until_ns is not None and seen.changed_ns > until_ns):
             continue
         try:
             source = folder.open(seen.name)
