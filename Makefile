@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference docs wheel sbom lock clean
+.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
 
 setup: $(STAMP)
 
@@ -90,6 +90,10 @@ $(VENV)/docs/.ready: requirements-docs.txt
 	$(PYTHON) -m venv --clear $(VENV)/docs
 	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-docs.txt
 	touch $@
+
+# A package for Debian 12, in dist/; PYTHON_VERSION=3.13 for Debian 13. Needs dpkg-deb.
+deb: setup
+	ops/debian/build
 
 # The bill of materials, from the lock.
 sbom: setup

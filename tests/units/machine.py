@@ -115,8 +115,7 @@ def made_root() -> Iterator[Path]:
     try:
         if not (root / "opt").exists():
             _bootstrap(root)
-        if not (root / "opt" / "wheels" / "complete").exists():
-            _fetch_wheels(root / "opt" / "wheels")
+        _fetch_wheels(root / "opt" / "wheels")
         shutil.rmtree(root / "opt" / "src", ignore_errors=True)
         for name in _SOURCES:
             source, target = ROOT / name, root / "opt" / "src" / name
@@ -147,14 +146,16 @@ def _mirror() -> list[str]:
 
 
 def _fetch_wheels(folder: Path) -> None:
+    # Fetch all locked packages: another Python version may need packages that the markers leave out for this one.
+    locked, complete = re.sub(r" ; [^\\]*", " ", (ROOT / "requirements.txt").read_text()), folder / "complete"
+    if complete.exists() and complete.read_text() == locked:
+        return
     choice = ("--only-binary=:all:", f"--python-version={_PYTHON}", "--dest", str(folder))
     folder.mkdir(exist_ok=True)
-    # Fetch all locked packages: another Python version may need packages that the markers leave out for this one.
-    locked = re.sub(r" ; [^\\]*", " ", (ROOT / "requirements.txt").read_text())
     (folder / "locked.txt").write_text(locked)
     for wanted in (("--no-deps", "--require-hashes", "-r", str(folder / "locked.txt")), ("hatchling",)):
         _do(sys.executable, "-m", "pip", "download", "--quiet", *choice, *wanted)
-    (folder / "complete").touch()
+    complete.write_text(locked)
 
 
 def _do(*command: str) -> None:
