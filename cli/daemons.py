@@ -27,6 +27,7 @@ from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.host import streams
+from eccmgr.host.log_lines import FORMAT, on_standard_error
 from eccmgr.host.printed import PrintedLines
 from eccmgr.host.undumpable import hide_memory
 from eccmgr.logs.files import LogFiles, configure_logs
@@ -88,6 +89,8 @@ class DaemonProgram(Generic[S]):
                 return 0
             os.umask(os.umask(_UMASK) | _UMASK)
             streams.forgive_output()
+            # Processes that it starts log in the same form.
+            os.environ[FORMAT] = settings.log_format
             log_files = configure_logs(self._name, settings.verbose)
             sys.stdout = PrintedLines()
             # This comes first: a parent that stays root must read no file that its child may write.
@@ -106,15 +109,20 @@ class DaemonProgram(Generic[S]):
                 hide_memory()
             _run(daemon.run())
         except ConfigError as error:
-            typer.echo(visible_lines(str(error)), err=True)
+            self._complain(str(error))
             return 1
         except SettingsError as error:
-            typer.echo(visible_lines(f"{self._name}: {error}"), err=True)
+            self._complain(f"{self._name}: {error}")
             return 2
         except EccmgrError as error:
-            typer.echo(visible_lines(f"{self._name}: {error}"), err=True)
+            self._complain(f"{self._name}: {error}")
             return 1
         return 0
+
+    def _complain(self, text: str) -> None:
+        """Say why it ends; the journal gets that as an error."""
+        for line in visible_lines(text).split("\n"):
+            typer.echo(on_standard_error(line, {"level": "error", "program": self._name, "event": line}), err=True)
 
     def open(self, settings: S, flags: Mapping[str, Any]) -> Store:
         """The configuration: flags win over the environment, and both win over the files.

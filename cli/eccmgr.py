@@ -14,6 +14,7 @@ from cli.flags import (
     Endpoints,
     Http,
     HttpPrefix,
+    LogForm,
     ManagerKeys,
     PasswordFile,
     RedisUrl,
@@ -46,6 +47,7 @@ def eccmgr(
     name: Annotated[str | None, typer.Option(metavar="HOST", help="This host's name.")] = None,
     check: Check = False,
     listen: Endpoints = None,
+    log_format: LogForm = None,
     trusted_manager: ManagerKeys = None,
     node_authority: Annotated[
         list[str] | None,
@@ -66,6 +68,7 @@ def eccmgr(
         "config": config,
         "debug": debug,
         "verbose": verbose or None,
+        "log_format": log_format,
         "redis": redis,
         "redis_password_file": redis_password_file,
         "sentinel_password_file": sentinel_password_file,

@@ -16,6 +16,7 @@ from cli.flags import (
     Debug,
     Endpoints,
     HttpPrefix,
+    LogForm,
     ManagerKeys,
     PasswordFile,
     RedisUrl,
@@ -62,6 +63,7 @@ def ecnode(
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,
     check: Check = False,
     listen: Endpoints = None,
+    log_format: LogForm = None,
     signing_key: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file of this node's key, for its answers and schedules.")
     ] = None,
@@ -85,6 +87,7 @@ def ecnode(
         "config": config,
         "debug": debug,
         "verbose": verbose or None,
+        "log_format": log_format,
         "redis": redis,
         "redis_password_file": redis_password_file,
         "sentinel_password_file": sentinel_password_file,

@@ -21,6 +21,9 @@ ManagerKeys = Annotated[
     list[str] | None,
     typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
 ]
+LogForm = Annotated[
+    str | None, typer.Option("--log-format", metavar="FORMAT", help="How events go to standard error: logfmt or json.")
+]
 
 Http = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Where pages, metrics and health are served over HTTP.")

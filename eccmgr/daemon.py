@@ -48,7 +48,7 @@ from eccmgr.errors import (
     single_errors,
     unwrapped,
 )
-from eccmgr.host.notify import READY, STOPPING, notify
+from eccmgr.host.notify import READY, STOPPING, notify, show_life
 from eccmgr.logs.accounting import Accounting
 from eccmgr.logs.files import LogFiles
 from eccmgr.logs.notes import ConfigurationNotes
@@ -229,6 +229,7 @@ class Daemon(abc.ABC):
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Start every part, follow changes of the configuration from then on, and join the cluster."""
         self._tasks = tasks
+        self.spawn(tasks, show_life(), "watchdog")
         for part in self.parts:
             await part.start(functools.partial(self.spawn, tasks))
         self.store.on_change = self._prepare

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eccmgr.errors import SettingsError
+from eccmgr.host.log_lines import LogFormat
 from eccmgr.redis.password import with_password, with_sentinel_password
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
@@ -35,6 +36,8 @@ class DaemonSettings(BaseSettings):
     name: str | None = None
     config: str | None = None
     verbose: int = 0
+    log_format: LogFormat = LogFormat.LOGFMT
+    """The form of events on standard error."""
     debug: bool = False
     listen: Annotated[tuple[str, ...], NoDecode] = ()
     trusted_manager: Annotated[tuple[str, ...], NoDecode] = ()
@@ -112,7 +115,7 @@ def load(
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]) if fault["loc"] else "?"
-        where = f"--{name}" if name in given else f"ECCMGR_{name.upper()}"
+        where = f"--{name.replace('_', '-')}" if name in given else f"ECCMGR_{name.upper()}"
         raise SettingsError(f"{where}: {fault['msg']} (was '{fault['input']}')") from None
     url, read = revealed(settings.redis), password_in or read_password
     if settings.redis_password_file is not None:

@@ -9,10 +9,12 @@ import os
 import sys
 from pathlib import Path
 
+from eccmgr.host.log_lines import FORMAT
+
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
 """The whole environment of a program that has other rights than we have, or that an operator names."""
 
-_OF_THIS_PROCESS = ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY")
+_OF_THIS_PROCESS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY")
 _BESIDE = str(Path(__file__).resolve().parents[1])
 """The folder of our packages."""
 
@@ -31,12 +33,12 @@ run_module(module, run_name="__main__", alter_sys=True)
 
 
 def without_settings() -> dict[str, str]:
-    """This process's environment for a child that gets its settings in another way. It lacks our settings, and the
-    variables that concern this process alone."""
+    """This process's environment for a child that gets its settings in another way. It lacks our settings but the form
+    of the log, and the variables that concern this process alone."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith("ECCMGR_") and name not in _OF_THIS_PROCESS
+        if name == FORMAT or not (name.upper().startswith("ECCMGR_") or name in _OF_THIS_PROCESS)
     }
 
 

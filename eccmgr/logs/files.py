@@ -29,6 +29,7 @@ from eccmgr.config.live.options import Sync, log_files
 from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
+from eccmgr.host.log_lines import on_standard_error
 from eccmgr.host.safe_open import open_file, user_name
 from eccmgr.host.streams import Sink
 from eccmgr.logs.levels import Levels, level_of
@@ -41,13 +42,19 @@ PANICS_MAX = 500
 _PANIC_LINE_MAX = 16 * 1024
 _FILE_MODE = 0o640
 _SIGN_OF_LIFE_RECHECK_S = 5.0
-_logfmt = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
+_FIRST = ("time", "level", "program", "event")
+_logfmt = structlog.processors.LogfmtRenderer(key_order=_FIRST)
 
 
 def _render(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
     """Render the event as one line. Its values may hold anything, because anybody who reaches the daemon or Redis may
     have sent them."""
     return _logfmt(logger, method, {key: _printable(value) for key, value in event.items()})
+
+
+def _ordered(event: structlog.typing.EventDict) -> dict[str, Any]:
+    first = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **event}
 
 
 def _printable(value: Any) -> Any:
@@ -185,7 +192,7 @@ class LogFiles(Part):
                     file.write(line + "\n")
         if level < levels.standard_error:
             raise structlog.DropEvent
-        return line
+        return on_standard_error(line, _ordered(event))
 
     def account(self, lines: str) -> None:
         """Write lines of the account, each of which ends in a newline, to its files. Called in a thread."""
@@ -283,7 +290,7 @@ def configure_logs(program: str, verbose: int) -> LogFiles:
     Returns the log files, which take further files from the configuration.
     """
     level = logging.DEBUG if verbose > 0 else logging.INFO
-    standard_error = Sink(2, functools.partial(_told, program))
+    standard_error = Sink(2, functools.partial(_told_there, program))
     files = LogFiles(program, standard_error, level)
     structlog.configure(
         processors=[
@@ -316,10 +323,20 @@ class _FromLibraries(logging.Handler):
 
 
 def _told(program: str, lines: int, reason: str) -> str:
-    """The line that reports dropped lines."""
+    """The line that reports dropped lines in a file."""
+    return _render(None, "", _dropped(program, lines, reason))
+
+
+def _told_there(program: str, lines: int, reason: str) -> str:
+    """The line that reports dropped lines on standard error."""
+    event = _dropped(program, lines, reason)
+    return on_standard_error(_render(None, "", event), event)
+
+
+def _dropped(program: str, lines: int, reason: str) -> dict[str, Any]:
     time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {"time": time, "level": "warning", "program": program, "event": "log lines dropped"}
-    return _render(None, "", {**event, "lines": lines, "reason": reason})
+    return {**event, "lines": lines, "reason": reason}
 
 
 def _gap(lines: int, reason: str) -> str:

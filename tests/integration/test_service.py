@@ -156,6 +156,25 @@ def test_readiness_is_told_to_whoever_started_it(folder: Path) -> None:
             assert listener.recv(100) == b"STOPPING=1"
 
 
+def test_the_service_manager_hears_that_it_lives(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(folder / "notify"))
+        listener.settimeout(60)
+        asked = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "300000", "WATCHDOG_PID": "1"}
+        with subprocess.Popen(
+            [sys.executable, "-c", "from cli.ecnode import main; main()", "--listen", str(folder / "n")],
+            cwd=ROOT,
+            env={**os.environ, **asked, "ECCMGR_REDIS": "redis://127.0.0.1:1/0"},
+            stderr=subprocess.DEVNULL,
+        ) as daemon:
+            try:
+                while (sign := listener.recv(100)) != b"READY=1":
+                    assert sign == b"WATCHDOG=1"
+                assert [listener.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+            finally:
+                daemon.terminate()
+
+
 @pytest.mark.parametrize(("program", "file"), [("eccmgr", "eccluster.conf"), ("ecnode", "ecelerity-cluster.conf")])
 def test_the_samples_that_are_shipped_have_no_faults(program: str, file: str) -> None:
     path = ROOT / "ops" / "etc" / file

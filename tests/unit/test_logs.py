@@ -1,6 +1,7 @@
 """Each event is one structured line in the log, whichever library reports it."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -151,3 +152,40 @@ def test_guardian_lines_have_the_form_of_all(capfd: pytest.CaptureFixture[str]) 
     (line,) = capfd.readouterr().err.splitlines()
     form = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z level=warning program=guardian event=ready"
     assert re.fullmatch(form + r' reason="one\?level=error \?two\?" fence=ipset none=""', line)
+
+
+_SPEAKING = """
+import os, sys
+there = os.fstat(2)
+if "journal" in sys.argv:
+    os.environ["JOURNAL_STREAM"] = f"{there.st_dev}:{there.st_ino}"
+if "elsewhere" in sys.argv:
+    os.environ["JOURNAL_STREAM"] = f"{there.st_dev}:{there.st_ino + 1}"
+if "json" in sys.argv:
+    os.environ["ECCMGR_LOG_FORMAT"] = "json"
+from eccmgr.logs.files import configure_logs
+from worker.guardian.process import log
+import structlog
+configure_logs("ecnode", 0)
+structlog.get_logger().info("one", reason="a\\nb\\x1b[2J")
+structlog.get_logger().warning("two", count=2)
+log("three", level="error", name="x")
+"""
+
+
+def spoken(*how: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", _SPEAKING, *how], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stderr.splitlines()
+
+
+def test_journal_gets_the_priority_of_each_line() -> None:
+    assert [line[:8] for line in spoken("journal")] == ["<6>time=", "<4>time=", "<3>time="]
+    assert [line[:5] for line in spoken("elsewhere")] == ["time="] * 3
+
+
+def test_json_lines_hold_the_whole_event() -> None:
+    one, two, three = map(json.loads, spoken("json"))
+    assert list(one)[:4] == ["time", "level", "program", "event"]
+    assert (one["level"], one["event"], one["reason"]) == ("info", "one", "a\nb\x1b[2J")
+    assert two["count"] == 2
+    assert (three["level"], three["program"], three["event"], three["name"]) == ("error", "guardian", "three", "x")

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Protocol
 
+from eccmgr.host.log_lines import FORMAT, JOURNAL
 from worker.guardian.charter import Charter, write_charter
 from worker.isolation import CLEAN, isolated
 
@@ -146,5 +147,7 @@ def start_guardian(
 
 
 def _environment() -> dict[str, str]:
-    """The guardian's environment. A guardian without rights of its own has its lock in the home of its user."""
-    return CLEAN if os.geteuid() == 0 else {**CLEAN, "HOME": os.environ.get("HOME", CLEAN["HOME"])}
+    """The guardian's environment: of ours only the form of the log. A guardian without rights of its own has its lock
+    in the home of its user."""
+    ours = (FORMAT, JOURNAL) if os.geteuid() == 0 else (FORMAT, JOURNAL, "HOME")
+    return {**CLEAN, **{name: os.environ[name] for name in ours if name in os.environ}}

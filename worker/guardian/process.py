@@ -5,6 +5,7 @@ import selectors
 import socket
 import time
 
+from eccmgr.host.log_lines import on_standard_error
 from eccmgr.host.streams import Sink
 from worker.guardian.absence import Absence
 from worker.guardian.charter import Charter
@@ -40,7 +41,7 @@ def _line(level: str, event: str, **fields: object) -> str:
     seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
     moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanos // 1000:06}Z"
     named = {"time": moment, "level": level, "program": "guardian", "event": event, **fields}
-    return " ".join(f"{name}={_shown(value)}" for name, value in named.items())
+    return on_standard_error(" ".join(f"{name}={_shown(value)}" for name, value in named.items()), named)
 
 
 def _shown(value: object) -> str:
