@@ -134,6 +134,7 @@ def test_the_password_of_redis_comes_from_a_file(machine: Machine) -> None:
         lambda: "1 manager" in machine.try_to_run("ec_console info", "neo").stdout, "the manager is a member"
     )
     assert "1 of 1 answered" in machine.run("ec_console gather pid", "neo")
+    machine.run("systemctl reload eccmgr ecnode")
     assert "S3cr3t" not in machine.run(
         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'; journalctl -u ec\\*"
     )
@@ -189,6 +190,7 @@ def test_the_key_ceremony_secures_a_cluster(machine: Machine) -> None:
         assert "Unknown" not in info
         assert f"{name}: " in machine.run("ec_console gather pid")
         assert "not authentic" not in machine.run("ec_console gather pid")
+        machine.run("systemctl reload eccmgr ecnode")
         assert "Trusted managers: manager1, " in machine.run("ec_console gather cluster info")
         unsigned = machine.try_to_run(
             "systemctl stop eccmgr; rm -r /etc/systemd/system/eccmgr.service.d; "
