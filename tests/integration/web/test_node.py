@@ -12,7 +12,7 @@ from eccmgr.control.client.nearby import nearby
 from tests.integration.fleet import Fleet
 from tests.integration.web.conftest import PAGES, fetch
 from tests.integration.web.test_metrics import samples
-from tests.waiting import wait_until_sync
+from tests.waiting import wait_until, wait_until_sync
 
 HTTP = 'Http_Listener { Listen = "127.0.0.1:0" }\n'
 
@@ -37,10 +37,15 @@ async def test_node_serves_metrics_and_health_alone(fleet: Fleet) -> None:
 @pytest.mark.asyncio
 async def test_node_without_a_session_is_not_ready(fleet: Fleet) -> None:
     node = await fleet.node("east1", configuration=HTTP)
-    node.session.joined.clear()
-    answer = await fetch(node.pages.url, "/readyz")
-    assert (answer.code, answer.text) == (503, "This daemon is not a member of the cluster\n")
-    node.session.joined.set()
+
+    async def unready() -> bool:
+        # It joins again with the next heartbeat.
+        node.session.joined.clear()
+        answer = await fetch(node.pages.url, "/readyz")
+        return (answer.code, answer.text) == (503, "This daemon is not a member of the cluster\n")
+
+    await wait_until(unready, "it says that it is no member")
+    await wait_until(node.session.joined.is_set, "it has joined again")
 
 
 @pytest.mark.parametrize("program", ["eccmgr", "ecnode"])

@@ -137,9 +137,14 @@ async def test_listener_follows_the_configuration(fleet: Fleet) -> None:
 async def test_readiness_says_what_is_missing(fleet: Fleet) -> None:
     manager = await serving(fleet)
     assert (await fetch(manager.pages.url, "/readyz")).code == 200
-    manager.session.joined.clear()
-    answer = await fetch(manager.pages.url, "/readyz")
-    assert (answer.code, answer.text) == (503, "This daemon is not a member of the cluster\n")
+
+    async def unready() -> bool:
+        # It joins again with the next heartbeat.
+        manager.session.joined.clear()
+        answer = await fetch(manager.pages.url, "/readyz")
+        return (answer.code, answer.text) == (503, "This daemon is not a member of the cluster\n")
+
+    await wait_until(unready, "it says that it is no member")
 
     async def ready() -> bool:
         return (await fetch(manager.pages.url, "/readyz")).code == 200
