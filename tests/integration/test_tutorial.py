@@ -150,8 +150,8 @@ def test_tutorial_shows_what_a_reader_sees(nothing_left: None) -> None:
             if not os.environ.get("TRANSCRIPTS"):
                 assert alike(written[-1][2]) == alike(shown), line
         check_page(reader.url)
-        terminal.type("quit\r")
     finally:
+        terminal.type("quit\r")
         assert terminal.end() == 0
     if os.environ.get("TRANSCRIPTS"):
         PAGE.write_text(with_answers(page, written), encoding="utf-8")
