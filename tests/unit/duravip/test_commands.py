@@ -351,5 +351,5 @@ def test_the_words_that_may_follow(cluster: Cluster, line: str, found: list[str]
 
 def test_help_has_every_command_of_the_family(cluster: Cluster) -> None:
     table = cluster.console("east1").table
-    assert len(overview(table).splitlines()) == 9
+    assert len(overview(table).splitlines()) == 8
     assert "Usage: cluster duravip plan [without TARGET]" in describe(table, "cluster duravip")
