@@ -11,7 +11,7 @@ from ops.bench.table import Row, render
 
 BENCHMARKS = (
     *("configuration", "console", "folding", "gather", "logs", "memory", "peer", "placement", "prompt"),
-    *("reconnect", "salt", "scale", "scripts", "signing", "startup", "targets"),
+    *("reconnect", "salt", "scale", "scripts", "signing", "startup", "targets", "web"),
 )
 
 
