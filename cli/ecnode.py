@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
+_Http = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where metrics and health are served over HTTP.")]
+
 
 @app.command()
 def ecnode(
@@ -71,9 +73,7 @@ def ecnode(
         str | None, typer.Option(metavar="FILE", help="The file of this node's certificate.")
     ] = None,
     trusted_manager: ManagerKeys = None,
-    http: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where metrics and health are served over HTTP.")
-    ] = None,
+    http: _Http = None,
     http_prefix: HttpPrefix = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""

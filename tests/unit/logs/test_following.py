@@ -125,7 +125,7 @@ def test_cuts_of_an_empty_file_lose_nothing(log: WrittenLog, restarts: bool) -> 
     assert log.taken.splitlines(keepends=True) == log.written
 
 
-def test_lines_in_the_copy_of_an_emptied_file_come_at_once(log: WrittenLog) -> None:
+def test_copy_of_an_emptied_file_comes_at_once(log: WrittenLog) -> None:
     log.write(3)
     log.read_all()
     log.rename()
