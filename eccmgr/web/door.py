@@ -143,8 +143,5 @@ def is_password(verifier: Verifier, password: str) -> bool:
 
 def certified_name(scope: Scope) -> str | None:
     """The common name of the client's certificate, which the listener's authority has signed; None without one."""
-    subject = scope.get("extensions", {}).get("tls", {}).get("client_cert_name")
-    if not subject:
-        return None
-    names = [part.removeprefix("CN=") for part in str(subject).split(",") if part.startswith("CN=")]
-    return names[0] if names else None
+    name: str | None = scope.get("extensions", {}).get("tls", {}).get("client_cert_name")
+    return name or None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -101,6 +102,23 @@ async def test_password_signs_a_caller_in_over_tls(fleet: Fleet) -> None:
         header = f"Basic {base64.b64encode(wrong.encode()).decode()}"
         assert (await fetch(manager.pages.url, "/", {"Authorization": header})).code == 401
     assert (await fetch(manager.pages.url, "/", {"Authorization": f"Basic {proof}"})).code == 200
+
+
+async def test_client_certificate_signs_a_caller_in(fleet: Fleet) -> None:
+    own = certificate(fleet.folder)
+    (fleet.folder / "groups").write_text("readers:cert:localhost\n")
+    manager = await fleet.manager(
+        configuration=f'Control_Listener {{ AuthorizationParameters = [ uri = "groups://{fleet.folder}/groups" ] }}\n'
+        'Authorization { Role "readers" { allow = ( "^members$" ) } }\n'
+        'Http_Listener { Listen = "127.0.0.1:0"\n Enable_Authorization = true\n'
+        f' {own} TLS_Client_CA = "{fleet.folder}/cert.pem" }}\n'
+    )
+    context = ssl._create_unverified_context()
+    with pytest.raises(OSError, match=r"certificate|SSL|closed|reset"):
+        await fetch(manager.pages.url, "/nodes", context=context)
+    context.load_cert_chain(f"{fleet.folder}/cert.pem", f"{fleet.folder}/key.pem")
+    assert (await fetch(manager.pages.url, "/nodes", context=context)).code == 200
+    assert (await fetch(manager.pages.url, "/vips", context=context)).code == 403
 
 
 async def test_page_needs_the_role_of_its_command(fleet: Fleet) -> None:
