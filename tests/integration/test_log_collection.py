@@ -121,13 +121,22 @@ def test_what_a_deletion_took_is_counted(collection: Collection) -> None:
     node.end(signal.SIGKILL)
     source.unlink()
     collection.write("east1", 5)
-    collection.node()
+    node = collection.node()
     manager = collection.manager()
     wait_until_sync(lambda: collection.collected("east1")[-5:] == collection.written["east1"][-5:], "the last came")
     (row,) = json.loads(ask_sync(manager.endpoint, "json show logs"))["logs"]
     collected = "".join(collection.collected("east1")[known:-5])
     assert row["lost"] == sum(map(len, collection.written["east1"][known:-5])) - len(collected)
     assert row["lost"] > 0
+    # Nor does the count change if Redis forgets it, and the node.
+    node.end(signal.SIGKILL)
+    with redis.Redis(unix_socket_path=collection.processes.url.removeprefix("unix://")) as client:
+        client.flushall()
+    collection.node()
+    collection.write("east1", 5)
+    wait_until_sync(lambda: collection.collected("east1")[-5:] == collection.written["east1"][-5:], "the last came")
+    (again,) = json.loads(ask_sync(manager.endpoint, "json show logs"))["logs"]
+    assert again["lost"] == row["lost"]
 
 
 def test_managers_share_nodes_and_take_over(collection: Collection) -> None:

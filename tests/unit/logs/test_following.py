@@ -156,6 +156,24 @@ def test_removed_file_is_counted_to_the_byte(log: WrittenLog) -> None:
     assert log.taken.splitlines(keepends=True) == log.written[:3] + log.written[7:]
 
 
+def test_unread_files_are_counted_after_a_look(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    assert log.follower is not None
+    for lines in (4, 5):
+        log.write(lines)
+        log.rename()
+        log.reopen()
+        log.write(1)
+        assert log.follower.look() == []
+    for rotated in log.folder.glob("main.log.*"):
+        rotated.unlink()
+    log.restart()
+    log.read_all()
+    assert log.taken == b"".join((*log.written[:3], *log.written[-1:]))
+    assert log.lost == sum(map(len, log.written[3:-1]))
+
+
 def test_deleted_file_that_is_open_is_read(log: WrittenLog) -> None:
     log.write(3)
     log.read_all()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,15 @@ def test_forged_checkpoint_does_not_shorten_a_target() -> None:
     forged = Checkpoint(place(0).dump(), 9, epoch=9, store="s", path="/etc/passwd", length=0, stores={"s": 9})
     begin = start(forged, note(2, 5, 20, 10), "s")
     assert begin.target == LogTarget("/x", 20, 1, 2)
+
+
+def test_lost_bytes_count_once_whatever_redis_forgot() -> None:
+    ours = msgspec.structs.replace(note(2, 5, 20, 10), lost=7)
+    assert start(None, ours, "s").lost == 7
+    assert start(Checkpoint(place(10).dump(), 1, epoch=5, store="s", stores={"s": 1}, lost=3), ours, "s").lost == 7
+    later = Checkpoint(place(40).dump(), 4, epoch=6, store="t", stores={"s": 1, "t": 4}, lost=3)
+    assert start(later, ours, "s").lost == 3
+    assert start(later, None, "s").lost == 3
 
 
 def test_torn_note_counts_as_none(tmp_path: Path) -> None:

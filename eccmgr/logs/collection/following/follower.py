@@ -76,8 +76,30 @@ class LogFollower:
         except OSError:
             if not records:
                 raise
-        for reading in self._open:
-            self.turns.note(reading)
+        self._note_all()
+        return records
+
+    def look(self) -> list[Record]:
+        """Note the files and their sizes, without reading on: what is removed before it is read can be counted then.
+
+        Answers the steps over what is gone. Raises OSError.
+        """
+        records: list[Record] = []
+        self._give_up_deleted()
+        reading = self._reading
+        try:
+            if reading is None:
+                self._begin(records)
+            else:
+                reading.look()
+                self._look_at_newer(reading)
+        except Begun:
+            assert reading is not None
+            self._begun(reading, records)
+        except Replaced:
+            assert reading is not None
+            self._replaced(reading, records)
+        self._note_all()
         return records
 
     def close(self) -> None:
@@ -86,6 +108,10 @@ class LogFollower:
         for reading in self._open:
             reading.close()
         self._place, self._reading, self._pending = place, None, []
+
+    def _note_all(self) -> None:
+        for reading in self._open:
+            self.turns.note(reading)
 
     @property
     def _open(self) -> list[FileReading]:
@@ -155,9 +181,7 @@ class LogFollower:
 
     def _step(self, reading: FileReading, records: list[Record]) -> bool:
         """Go on to the next file, if this one is over; answers whether there is more to read."""
-        self._look_at_pending(reading.turn)
-        newest = self._pending[-1] if self._pending else reading
-        self._open_newer(newest.turn, newest.source.status().st_mtime_ns)
+        self._look_at_newer(reading)
         if not self._has_data() or not self._is_over(reading):
             return False
         # Its writer has gone on to the next file by now. What was written here before that is read first.
@@ -167,6 +191,11 @@ class LogFollower:
         self._append_step(reading.place, self._reading, 0, records)
         self._pass(reading)
         return True
+
+    def _look_at_newer(self, reading: FileReading) -> None:
+        self._look_at_pending(reading.turn)
+        newest = self._pending[-1] if self._pending else reading
+        self._open_newer(newest.turn, newest.source.status().st_mtime_ns)
 
     def _has_data(self) -> bool:
         for reading in self._pending:

@@ -1,9 +1,11 @@
 """Sends one log of a node through its pipe, as fast as the pipe takes it."""
 
 import asyncio
-import itertools
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -22,6 +24,7 @@ from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
 
 log = structlog.get_logger()
 
@@ -32,7 +35,19 @@ _GATHER_S = 0.25
 _CHECK_S = 2.0
 """A log without news asks so often whether a manager wants something again."""
 _FULL_S, _FULL_MAX_S = 0.05, 0.5
+_FULL_AGAIN = 2
+"""After so many attempts at a full pipe, only its state is asked for."""
+_LOOK_S = 1.0
+"""While nothing can be sent, the files are looked at so often."""
+_UNSENT_MAX = 1000
 _RETRY_S = 1.0
+
+
+class _Packed(NamedTuple):
+    """A record, and its words in the call that sends it."""
+
+    record: Record
+    words: tuple[Argument, ...]
 
 
 class LogSender:
@@ -56,8 +71,11 @@ class LogSender:
         self._follower = LogFollower(self._folder)
         self._tail: str | bytes = ""
         """The end of the pipe, as far as this node knows."""
-        self._unsent: list[Record] = []
+        self._unsent: list[_Packed] = []
         self._packer = Packer()
+        self._full = 0
+        """The number of attempts for which the pipe has had no room."""
+        self._looked_s = 0.0
         self.counted: Counter[str] = Counter()
         """Since the start: the bytes read and sent, and the bytes lost before anybody read them."""
         self.fault = ""
@@ -68,7 +86,7 @@ class LogSender:
     @property
     def news(self) -> LogNews:
         """What the node says of this log."""
-        behind = self._follower.behind + sum(len(record.data) for record in self._unsent)
+        behind = self._follower.behind + sum(len(packed.record.data) for packed in self._unsent)
         watched = self.watched
         return LogNews(
             *(watched.name, watched.subscribers, self._subcluster(), self._follower.size, behind),
@@ -85,6 +103,7 @@ class LogSender:
                     backoff.reset()
                 except EccmgrError as error:
                     log.debug("log not sent", log=self.watched.name, reason=str(error))
+                    await self._look()
                     await self._link.pause(backoff.next_s())
         finally:
             self._follower.close()
@@ -93,8 +112,8 @@ class LogSender:
         """Read some of the log and send it, or wait for more. Raises EccmgrError."""
         if not self._unsent:
             self._unsent = await self._read()
-        sending = list(itertools.islice(self._unsent, _SENT_AT_ONCE))
-        words = [word for record in sending for word in self._packer.words(record)]
+        sending = self._unsent[:_SENT_AT_ONCE] if self._full < _FULL_AGAIN else []
+        words = [word for packed in sending for word in packed.words]
         appended = await self._link.run(
             calls.append(
                 *(self._keys, self._options),
@@ -109,16 +128,23 @@ class LogSender:
             await self._move_to(appended.tail, appended.said)
             return
         self.held = appended.held
-        self._count(sending[: appended.added])
+        self._count([packed.record for packed in sending[: appended.added]])
         del self._unsent[: appended.added]
-        if appended.added < len(sending):
+        if not self._unsent:
+            self._full = 0
+            await self._wait_for_news(bool(sending))
+        elif appended.added:
+            self._full = 0
+            if appended.added < len(sending):
+                await asyncio.sleep(_FULL_S)
+        elif sending or self.held > self._pipe_max // 2:
             await self._wait_for_room()
-        elif not self._unsent:
-            await self._wait_for_news(sending)
+        else:
+            self._full = 0
 
-    async def _read(self) -> list[Record]:
+    async def _read(self) -> list[_Packed]:
         try:
-            records = await asyncio.to_thread(self._follower.read, _READ)
+            records = await asyncio.to_thread(self._pack, lambda: self._follower.read(_READ))
         except OSError as error:
             fault = error.strerror or str(error)
             if fault != self.fault:
@@ -127,6 +153,19 @@ class LogSender:
             return []
         self.fault = ""
         return records
+
+    def _pack(self, read: Callable[[], list[Record]]) -> list[_Packed]:
+        return [_Packed(record, self._packer.words(record)) for record in read()]
+
+    async def _look(self) -> None:
+        """Look at the files while nothing can be sent, but not too often."""
+        now = time.monotonic()
+        if now - self._looked_s < _LOOK_S or len(self._unsent) >= _UNSENT_MAX:
+            return
+        self._looked_s = now
+        # If it cannot be read, the next attempt to read says so.
+        with contextlib.suppress(OSError):
+            self._unsent += await asyncio.to_thread(self._pack, self._follower.look)
 
     def _count(self, sent: list[Record]) -> None:
         if not sent:
@@ -145,14 +184,17 @@ class LogSender:
             await asyncio.to_thread(self._follower.close)
             turns = Turns([*parse_files(said), *self._follower.turns.dump()])
             self._follower = LogFollower(self._folder, place, turns)
-            self._unsent = []
+            self._unsent, self._full = [], 0
         self._tail = tail
 
     async def _wait_for_room(self) -> None:
-        await asyncio.sleep(_FULL_S)
+        """Wait longer each time, and let the files be known meanwhile."""
+        await asyncio.sleep(min(_FULL_MAX_S, _FULL_S * 2**self._full))
+        self._full = min(self._full + 1, 8)
+        await self._look()
 
-    async def _wait_for_news(self, sent: list[Record]) -> None:
+    async def _wait_for_news(self, has_sent: bool) -> None:
         """Wait until the file changes, but not for long: a manager may want something again."""
-        if not sent:
+        if not has_sent:
             await self._wakers.wait(self.watched.path, _CHECK_S)
         await asyncio.sleep(_GATHER_S)

@@ -29,7 +29,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """How far a subscriber has a log, as Redis keeps it.
 
     `number` counts the checkpoints. `store` is the folder of the manager that wrote last, and `stores` has the number
-    of the last checkpoint of each folder. `path` and `length` are the file and its length there.
+    of the last checkpoint of each folder. `path` and `length` are the file and its length there. `lost` counts the
+    bytes before the place that were removed before anybody read them.
     """
 
     place: str
@@ -40,6 +41,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     length: int = 0
     wall_ms: int = 0
     stores: dict[str, int] = {}
+    lost: int = 0
 
     def dump(self) -> str:
         """The checkpoint as JSON."""
@@ -71,7 +73,7 @@ _checkpoint = msgspec.json.Decoder(Checkpoint)
 
 class Note(msgspec.Struct, frozen=True):
     """How far this manager has written a log. `place` is "" before the first byte, and `before` is the length of the
-    file at the checkpoint before this one."""
+    file at the checkpoint before this one. `lost` is that of the checkpoint."""
 
     place: str
     number: int
@@ -81,6 +83,7 @@ class Note(msgspec.Struct, frozen=True):
     before: int
     device: int
     inode: int
+    lost: int = 0
 
     def at(self) -> LogPlace | None:
         """Its place. Raises ValueError."""
@@ -97,36 +100,38 @@ class Note(msgspec.Struct, frozen=True):
         return LogTarget(self.path, self.before, self.device, self.inode)
 
     @classmethod
-    def of(cls, place: str, number: int, epoch: int, target: LogTarget, before: int) -> "Note":
+    def of(cls, place: str, number: int, epoch: int, target: LogTarget, before: int, lost: int) -> "Note":
         """A note about a target."""
-        return cls(place, number, epoch, target.path, target.length, before, target.device, target.inode)
+        return cls(place, number, epoch, target.path, target.length, before, target.device, target.inode, lost)
 
 
 _note = msgspec.json.Decoder(Note)
 
 
 class Start(NamedTuple):
-    """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, and the number."""
+    """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, the number, and the
+    bytes lost so far."""
 
     place: LogPlace | None
     target: LogTarget | None
     number: int
+    lost: int
 
 
 def start(kept: Checkpoint | None, note: Note | None, store: str) -> Start:
     """Where to go on, by what Redis keeps and by our note. Pure."""
     if note is None:
-        return Start(None if kept is None else kept.at(), None, 0 if kept is None else kept.number)
+        return Start(None, None, 0, 0) if kept is None else Start(kept.at(), None, kept.number, kept.lost)
     if kept is None:
-        return Start(note.at(), note.target, note.number)
+        return Start(note.at(), note.target, note.number, note.lost)
     # Redis does not know of our last checkpoint: it has forgotten it, or never heard of it.
     is_ahead = note.number > kept.stores.get(store, 0)
     if is_ahead and kept.epoch > note.epoch and kept.store != store:
         # Another manager went on from the checkpoint before ours, and has what we wrote after it.
-        return Start(kept.at(), note.target_before, kept.number)
+        return Start(kept.at(), note.target_before, kept.number, kept.lost)
     if is_ahead and note.number > kept.number:
-        return Start(note.at(), note.target, note.number)
-    return Start(kept.at(), note.target, max(kept.number, note.number))
+        return Start(note.at(), note.target, note.number, note.lost)
+    return Start(kept.at(), note.target, max(kept.number, note.number), kept.lost)
 
 
 class Notes:

@@ -137,7 +137,7 @@ class Gatherer:
             log.warning("log not collected", node=unit.node, log=unit.log, reason=reason(error))
             return
         stores = kept.stores if kept is not None else {}
-        stand = Stand(unit, keys, leased.lease, begin.place, target, begin.number, stores)
+        stand = Stand(unit, keys, leased.lease, begin.place, target, begin.number, stores, begin.lost)
         self.stands[unit] = stand
         log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
 
@@ -249,8 +249,9 @@ class Gatherer:
         number, store, target = stand.number + 1, self._writer.notes.store, writing.target
         stores = Checkpoint("", stores=stand.stores).seen_stores(store, number)
         path, length = (target.path, target.length) if target is not None else ("", 0)
+        lost = stand.lost + taking.lost
         said = Checkpoint(
-            taking.end.dump(), number, stand.lease.epoch, store, path, length, taking.wall_ms, stores
+            taking.end.dump(), number, stand.lease.epoch, store, path, length, taking.wall_ms, stores, lost
         ).dump()
         try:
             verdict = await self._link.run(calls.commit(stand.keys, self._options, stand.lease, said, taking.has))
@@ -262,7 +263,7 @@ class Gatherer:
             self.stands.pop(stand.unit, None)
             return
         stand.place, stand.target, stand.number, stand.cursor = taking.end, target, number, taking.cursor
-        stand.wall_ms, stand.stores = taking.wall_ms, stores
+        stand.wall_ms, stand.stores, stand.lost = taking.wall_ms, stores, lost
         self.counted["written"] += taking.size
         self.counted["lines"] += sum(data.count(b"\n") for data in taking.data)
         self._report_lost(stand, taking)

@@ -64,6 +64,8 @@ class Stand:
     target: LogTarget | None
     number: int
     stores: dict[str, int]
+    lost: int = 0
+    """The bytes before this place that were removed before anybody read them."""
     cursor: bytes = b"0-0"
     """The id of the last entry of the pipe that was read."""
     wall_ms: int = 0

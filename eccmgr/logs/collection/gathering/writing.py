@@ -63,7 +63,7 @@ class Writer:
             target = self.targets.begin(taking.path, self.modes)
             # From now on this is the only file that may hold bytes that do not count.
             place = stand.place.dump() if stand.place is not None else ""
-            self._keep(stand, Note.of(place, stand.number, stand.lease.epoch, target, target.length))
+            self._keep(stand, Note.of(place, stand.number, stand.lease.epoch, target, target.length, stand.lost))
             stand.target = target
         found, new = self.targets.write(target, b"".join(taking.data), self.modes)
         writing.target, writing.before = new, found.length
@@ -73,7 +73,8 @@ class Writer:
         if writing.target is None or taking.end is None:
             return
         number = stand.number + 1
-        self._keep(stand, Note.of(taking.end.dump(), number, stand.lease.epoch, writing.target, writing.before))
+        place, lost = taking.end.dump(), stand.lost + taking.lost
+        self._keep(stand, Note.of(place, number, stand.lease.epoch, writing.target, writing.before, lost))
 
     def _keep(self, stand: Stand, note: Note) -> None:
         unit = stand.unit
