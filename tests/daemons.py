@@ -151,6 +151,8 @@ class Processes:
     url: str
     cluster: str
     folder: Path
+    source: Path = ROOT
+    """The folder of the packages that run."""
     started: list[Process] = field(default_factory=list)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Stands in the environment of each process, and of those that it starts."""
@@ -175,7 +177,7 @@ class Processes:
         environment |= {"XDG_STATE_HOME": str(self.folder), _MARK: self.mark}
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                arguments, cwd=self.source, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
             )
         process = Process(popen, endpoint, log)
         self.started.append(process)

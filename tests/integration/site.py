@@ -21,7 +21,7 @@ cluster {
   Topology "10.9.0.0/16" { interface = "lo"  cidrmask = "32" }
 }
 Binding "vip-1" { Enable_Duravip = true  Bind_Address = "10.9.0.1" }
-exec "nap" { commands = [ nap = "sleep 600" ]  long = ( nap ) }
+exec "nap" { commands = [ nap = "sleep 600"  wink = "sleep 0.1" ]  long = ( nap wink ) }
 """
 MANAGER = (
     *("info", "show cluster membership", "history", "retrieve pid", "sched list", "sched history", "preview @all"),
@@ -37,8 +37,8 @@ NODE = (
 )
 
 
-def _keys_of_all(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The flags of each daemon that name its keys."""
+def keys_of_all(folder: Path, cluster: str) -> dict[str, tuple[str, ...]]:
+    """The flags that name the keys of each daemon: the manager m1 and the nodes a1 and a2."""
     (keys := folder / "keys").mkdir()
     until = dt.date(2099, 1, 1)
     authority, *own = (SigningKey(name.encode().ljust(32, b"."), name, until) for name in ("ca", "m1", "a1", "a2"))
@@ -47,7 +47,7 @@ def _keys_of_all(folder: Path) -> dict[str, tuple[str, ...]]:
     for key in own[1:]:
         name = key.public.name
         certificate = keys / f"{name}.crt"
-        certificate.write_text(certify(authority, "site", key.public, "default", 4_000_000_000_000).line)
+        certificate.write_text(certify(authority, cluster, key.public, "default", 4_000_000_000_000).line)
         trusted = ("--trusted-manager", str(own[0].public))
         flags[name] = ("--signing-key", files[name], "--certificate", str(certificate), *trusted)
     return flags
@@ -61,7 +61,7 @@ class Site:
         file = folder / "site.conf"
         file.write_text(CONFIGURATION)
         self.processes = Processes(url, "site", folder)
-        flags = _keys_of_all(folder) if signed else {}
+        flags = keys_of_all(folder, "site") if signed else {}
 
         def start(program: str, name: str) -> Process:
             return self.processes.start(program, name, "-c", str(file), *flags.get(name, ()), wait=False)
