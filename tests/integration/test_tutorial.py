@@ -3,8 +3,6 @@
 `TRANSCRIPTS=1` writes the answers into the page, and makes its picture anew where there is a Chromium.
 """
 
-import getpass
-import os
 import re
 import shutil
 import subprocess
@@ -16,48 +14,11 @@ import pytest
 
 from tests.daemons import ROOT
 from tests.screens import PICTURES, Terminal
+from tests.transcripts import WRITES, Step, alike, steps, with_answers
 from tests.waiting import wait_until_sync
 
 PAGE = ROOT / "docs" / "tutorial.md"
-TYPED = re.compile(r"    (\d\d:\d\d:\d\d \S+> |\$ )(.+)")
-VARIES = (
-    (r"\d\d:\d\d(:\d\d)?", "TIME"),
-    (r"/tmp/eccmgr-demo-\w+", "FOLDER"),
-    (r"\b01[0-9A-Z]{10}\b", "ID"),
-    (r"#(mgr|ec0)-\d+-[0-9a-f]+", r"#\1"),
-    (r"Redis: .* standalone", "Redis: standalone"),
-    (r"version \S+ r\(\w+\)", "version"),
-    (r"(\d+ [dhm] )*\d+(\.\d+)? (s|ms)\b", "SOME TIME"),
-    (r"slowest \w+", "slowest NODE"),
-    (r"epoch \d+", "epoch N"),
-    (r"\d+ +SOME TIME +(-|\w+)", "N SOME TIME BEFORE"),
-    (r"\b\d{2,}\b(?!\.)", "NUMBER"),
-    (r" {2,}", " "),
-)
-Step = tuple[str, str, list[str]]
-
-
-def steps(page: str) -> list[Step]:
-    """What the page types (its prompt and the line), each with the answer that the page shows."""
-    found: list[Step] = []
-    answers: list[str] | None = None
-    for line in page.split("\n"):
-        if typed := TYPED.fullmatch(line):
-            answers = []
-            found.append((typed[1], typed[2], answers))
-        elif answers is not None and line.startswith("    "):
-            answers.append(line[4:])
-        else:
-            answers = None
-    return found
-
-
-def alike(answer: list[str]) -> list[str]:
-    """The lines of an answer without what differs from run to run, sorted: nodes answer in any order."""
-    text = re.sub(rf"\b{getpass.getuser()}\b", "newcomer", "\n".join(answer))
-    for pattern, stands in VARIES:
-        text = re.sub(pattern, stands, text)
-    return sorted(line.rstrip() for line in text.split("\n"))
+NEWCOMER = "newcomer"
 
 
 class Reader:
@@ -71,19 +32,20 @@ class Reader:
         self.url = found[1] if found else ""
         self.endpoint = re.findall(r"\S+/manager(?=>)", terminal.text)[-1]
 
-    def type(self, prompt: str, line: str, shown: list[str]) -> Step:
-        """Type a line as this run needs it; return its prompt, that line, and its answer."""
-        if prompt.startswith("$"):
+    def type(self, step: Step) -> Step:
+        """Type the line of a step as this run needs it; return what was typed, and its answer."""
+        line = step.line
+        if step.prompt.startswith("$"):
             return self._shell(line)
         answer = self.terminal.say(line).split("\n")
         prompt = re.findall(rf"(\S+ \S+> ){re.escape(line)}", self.terminal.text)[-1]
         if line.split()[0] in ("info", "retrieve", "vips", "why"):
             # What has just changed is told a moment later; a reader is slower than this.
-            for _ in range(0 if os.environ.get("TRANSCRIPTS") else 10):
-                if alike(answer) == alike(shown):
+            for _ in range(0 if WRITES else 10):
+                if alike(answer, NEWCOMER) == alike(step.answer, NEWCOMER):
                     break
                 answer = self.terminal.say(line).split("\n")
-        return prompt, line, answer
+        return Step(prompt, line, answer)
 
     def place_addresses(self) -> None:
         """Have the addresses where the page has them: at first that depends on which node comes first."""
@@ -100,22 +62,7 @@ class Reader:
         line = re.sub(r"/tmp/\S+/manager", self.endpoint, line)
         command = line.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
         ran = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        return "$ ", line, ran.stdout.splitlines() + ran.stderr.splitlines()
-
-
-def with_answers(page: str, given: list[Step]) -> str:
-    """The page with the answers of this run."""
-    lines, run = [], iter(given)
-    in_answer = False
-    for line in page.split("\n"):
-        if TYPED.fullmatch(line):
-            prompt, typed, answer = next(run)
-            lines += [f"    {prompt}{typed}", *(f"    {part}".rstrip() for part in answer)]
-            in_answer = True
-        elif not (in_answer and line.startswith("    ")):
-            in_answer = False
-            lines.append(line)
-    return "\n".join(lines).replace(getpass.getuser(), "newcomer")
+        return Step("$ ", line, ran.stdout.splitlines() + ran.stderr.splitlines())
 
 
 def check_page(url: str) -> None:
@@ -126,7 +73,7 @@ def check_page(url: str) -> None:
         text = opened.read().decode()
     assert "east1" in text
     assert "10.1.1.1" in text
-    if os.environ.get("TRANSCRIPTS") and (chromium := shutil.which("chromium")):
+    if WRITES and (chromium := shutil.which("chromium")):
         sync_api = pytest.importorskip("playwright.sync_api")
         with sync_api.sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -145,13 +92,13 @@ def test_tutorial_shows_what_a_reader_sees(nothing_left: None) -> None:
     try:
         reader = Reader(terminal)
         reader.place_addresses()
-        for prompt, line, shown in steps(page):
-            written.append(reader.type(prompt, line, shown))
-            if not os.environ.get("TRANSCRIPTS"):
-                assert alike(written[-1][2]) == alike(shown), line
+        for step in steps(page):
+            written.append(reader.type(step))
+            if not WRITES:
+                assert alike(written[-1].answer, NEWCOMER) == alike(step.answer, NEWCOMER), step.line
         check_page(reader.url)
     finally:
         terminal.type("quit\r")
         assert terminal.end() == 0
-    if os.environ.get("TRANSCRIPTS"):
-        PAGE.write_text(with_answers(page, written), encoding="utf-8")
+    if WRITES:
+        PAGE.write_text(with_answers(page, written, NEWCOMER), encoding="utf-8")
