@@ -13,20 +13,19 @@ from redis.asyncio.connection import AbstractConnection, Connection, RedisSSLCon
 from redis.connection import Connection as BlockingConnection
 from redis.connection import SSLConnection as BlockingTlsConnection
 from redis.crc import key_slot
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from eccmgr.errors import SettingsError
+from eccmgr.redis.reading import WRONG_KIND
 
 error_of = BaseParser.parse_error
 """Makes an exception of the library from a server's error reply."""
 
-GARBLED = (
-    *(InvalidResponse, ValueError, TypeError, LookupError, AttributeError),
-    *(ArithmeticError, AssertionError, RecursionError, MemoryError),
-)
+GARBLED = (*WRONG_KIND, InvalidResponse, AssertionError, RecursionError, MemoryError)
 """The errors of the library and its parser for answers that no Redis gives: TypeError for a map with a list as a key,
 IndexError for a MOVED without an address, MemoryError for a list of billions."""
+_WRONG_NUMBER = "Wrong number of response items"
 
 PLAIN_CONNECTION: dict[str, Any] = {
     "driver_info": None,
@@ -34,6 +33,11 @@ PLAIN_CONNECTION: dict[str, Any] = {
 }
 """Options of a connection. Each switches off a feature that we do not use, which would cost every new connection a
 round trip or a read from the disk."""
+
+
+def is_garbled(error: BaseException) -> bool:
+    """Whether the library raised `error` because of an answer that no Redis gives."""
+    return isinstance(error, GARBLED) or (isinstance(error, ResponseError) and str(error).startswith(_WRONG_NUMBER))
 
 
 def slot_of(tag: str) -> int:

@@ -22,6 +22,8 @@ from eccmgr.text.naming import ALLOWED, is_plain_name
 log = structlog.get_logger()
 
 T = TypeVar("T")
+WRONG_KIND = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""The errors of code that takes apart a value of another kind than it expects."""
 _LONGEST_NUMBER = 15
 """The maximum number of digits of a number. We write no longer ones, and a float holds each of these exactly."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**_LONGEST_NUMBER)]
@@ -159,7 +161,7 @@ def parsing(what: str) -> Iterator[None]:
     """Turns the errors of the code inside into Unreadable, which names `what` could not be read."""
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
+    except WRONG_KIND as error:
         raise Unreadable(f"{what} cannot be read: {error}") from error
 
 

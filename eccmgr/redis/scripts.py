@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from redis.exceptions import NoScriptError
 
 from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import WRONG_KIND
 from eccmgr.redis.wire import Argument
 
 SendWords = Callable[..., Awaitable[Any]]
@@ -58,7 +59,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
         """The value of `reply`. Raises Unreadable if the script cannot have replied this."""
         try:
             return self.read(reply)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        except WRONG_KIND as error:
             text = f"The cluster's state in Redis cannot be read: {error} ({self.script})"
             raise Unreadable(text) from error
 

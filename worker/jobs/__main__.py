@@ -37,10 +37,10 @@ from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402
 from worker.jobs.journal import JobJournal  # noqa: E402
 from worker.jobs.mending import Mended  # noqa: E402
-from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
+from worker.jobs.patience import JobRedis, Whereabouts, is_away, patiently  # noqa: E402
 from worker.jobs.requests import Requests  # noqa: E402
 from worker.jobs.rq_job import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E402
-from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
+from worker.jobs.rq_worker import NodeWorker  # noqa: E402
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     whereabouts = Whereabouts()
     requests = Requests(_queue(whereabouts, patient=False), _work.results_ttl_s, whereabouts)
     if not _work.works:
-        with contextlib.suppress(redis.RedisError):
+        with contextlib.suppress(redis.RedisError, *UNREADABLE):
             requests.abandon(set(_work.dead))
         _serve(requests, answers)
         return

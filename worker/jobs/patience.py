@@ -1,7 +1,7 @@
 """RQ's connection: it follows the server, and repeats a refused call until Redis takes it.
 
-A refused call was not done, so it is safe to repeat it. A call without an answer may have been done, so its caller
-decides.
+A refused call was not done, so it is safe to repeat it, and so is a call that only reads. Another call without an
+answer may have been done, so its caller decides.
 """
 
 import contextlib
@@ -14,15 +14,16 @@ from typing import Any, TypeVar, cast
 import redis
 import structlog
 from redis.backoff import NoBackoff
-from redis.client import Pipeline
+from redis.client import Pipeline, PubSub
 from redis.commands.core import Script
 from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import WatchError
 from redis.retry import Retry
 
-from eccmgr.redis.library import GARBLED, LedBlockingConnection, LedBlockingTlsConnection
+from eccmgr.redis.library import GARBLED, LedBlockingConnection, LedBlockingTlsConnection, is_garbled
 from eccmgr.redis.refusals import refusal_of
 from worker.jobs.mending import NotUnderstood, mend
+from worker.jobs.rq_job import UNREADABLE
 
 log = structlog.get_logger()
 
@@ -31,10 +32,30 @@ PATIENCE_S = 24 * 3600.0
 DESERTED_S = 60.0
 """After its agent is gone, a worker process has this long to tell Redis everything."""
 RETRY_S = 0.5
+_BAFFLED_S = 60.0
+"""For so long a worker bears replies that RQ cannot use."""
 _CONNECT_S = 5.0
+_READS = frozenset(
+    {
+        *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "INFO", "LLEN", "LRANGE", "SMEMBERS", "TTL", "TYPE"),
+        *("XREVRANGE", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE"),
+    }
+)
+"""The calls of RQ's, and of ours about its data, that change nothing."""
 _SHARED_BYTES = 1024
 _DESERTED = struct.Struct("d")
 """The time at which the agent was found gone (monotonic, in seconds); 0 while the agent is there."""
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Turns the errors of the library for an answer that no Redis gives into NotUnderstood."""
+    try:
+        yield
+    except (*GARBLED, redis.ResponseError) as error:
+        if is_garbled(error):
+            raise NotUnderstood from error
+        raise
 
 
 class Whereabouts:
@@ -96,6 +117,8 @@ class JobRedis(redis.Redis):
     """A client for RQ. A `patient` one waits for as long as Redis refuses."""
 
     patient = True
+    insistent = False
+    """Whether a transaction is tried again until it is known to be done."""
     whereabouts: Whereabouts
 
     @classmethod
@@ -116,17 +139,21 @@ class JobRedis(redis.Redis):
         return made
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run a command as the library does, again until Redis takes it."""
-        return self.until_taken(lambda: self._execute(*args, **options))
+        """Run a command as the library does, again until Redis takes it. A patient client repeats a read until it is
+        answered."""
+
+        def attempt() -> Any:
+            return self.until_taken(lambda: self._execute(*args, **options))
+
+        return patiently(attempt, self.whereabouts) if self.patient and args[0] in _READS else attempt()
 
     def _execute(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            with understood():
+                return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
             mend(self, args, error)
             raise
-        except GARBLED as error:
-            raise NotUnderstood from error
 
     def register_script(self, script: Any) -> TextScript:
         """Make a script as the library does; it is never loaded."""
@@ -144,6 +171,20 @@ class JobRedis(redis.Redis):
             yield
         finally:
             self.patient = was_patient
+
+    @contextlib.contextmanager
+    def insisting(self) -> Iterator[None]:
+        """Inside this block each transaction of a patient client is tried again until it is known to be done. Each must
+        be harmless if done twice."""
+        self.insistent = self.patient
+        try:
+            yield
+        finally:
+            self.insistent = False
+
+    def pubsub(self, **named: Any) -> "JobPubSub":
+        """Make a subscription as the library does."""
+        return JobPubSub(self.connection_pool, **named)
 
     def until_taken(self, what: Callable[[], T]) -> T:
         """Do `what` again and again, until Redis does not refuse it."""
@@ -174,7 +215,8 @@ class JobPipeline(Pipeline):
         """Run a command as the library does. A refusal closes the connection, so a caller that watches keys begins anew
         on another one."""
         try:
-            return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            with understood():
+                return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
             mend(self._client, args, error)
             if refusal_of(error) is not None and self.connection is not None:
@@ -189,7 +231,8 @@ class JobPipeline(Pipeline):
         def attempt() -> list[Any]:
             self.command_stack = list(stack)
             try:
-                return list(super(JobPipeline, self).execute(raise_on_error))
+                with understood():
+                    return list(super(JobPipeline, self).execute(raise_on_error))
             except redis.ResponseError as error:
                 mend(self._client, (word for command in stack for word in command[0]), error)
                 if watches and self._client.patient and refusal_of(error) is not None:
@@ -197,10 +240,46 @@ class JobPipeline(Pipeline):
                     time.sleep(RETRY_S)
                     raise WatchError("refused") from error
                 raise
-            except GARBLED as error:
-                raise NotUnderstood from error
 
+        if self._client.insistent:
+            return patiently(lambda: self._client.until_taken(attempt), self._client.whereabouts)
         return self._client.until_taken(attempt)
+
+
+class JobPubSub(PubSub):
+    """A subscription of a JobRedis. After an answer that is not understood it goes on with another connection, because
+    the library would wait on this one for ever."""
+
+    connection: Any
+
+    def get_message(self, *args: Any, **named: Any) -> Any:
+        """Get a message as the library does."""
+        try:
+            with understood():
+                return super().get_message(*args, **named)
+        except NotUnderstood:
+            if self.connection is not None:
+                self.connection.disconnect()
+            raise
+
+
+def patiently(what: Callable[[], T], whereabouts: Whereabouts) -> T:
+    """Do `what`, again and again while Redis is away, until that takes too long; answers its result. `what` must be
+    harmless if done twice.
+
+    A reply that RQ cannot use may be as passing as a missing one, so it is borne for a while too.
+    """
+    began, said = time.monotonic(), ""
+    while True:
+        try:
+            return what()
+        except (redis.RedisError, *UNREADABLE) as error:
+            if whereabouts.gives_up(began) or not (is_away(error) or time.monotonic() - began < _BAFFLED_S):
+                raise
+            if not is_away(error) and str(error) != said:
+                said = str(error)
+                log.warning("redis not understood", reason=said)
+            time.sleep(RETRY_S)
 
 
 def is_away(error: BaseException) -> bool:

@@ -130,10 +130,16 @@ class Requests:
 
     def _all(self, names: list[str]) -> list[JobFacts]:
         """The state of each job."""
-        fetched = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
-        return [self._readable(name, job) for name, job in zip(names, fetched, strict=True)]
+        jobs = self._fetched(names)
+        # A single wrong reply must not make a job lost.
+        again = self._fetched([name for name in names if jobs[name] is None])
+        return [self._readable(name, job if job is not None else again[name]) for name, job in jobs.items()]
 
-    def _readable(self, name: str, job: Any) -> JobFacts:
+    def _fetched(self, names: list[str]) -> dict[str, Job | None]:
+        fetched = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer) if names else ()
+        return dict(zip(names, fetched, strict=True))
+
+    def _readable(self, name: str, job: Job | None) -> JobFacts:
         try:
             said = self._standing(name, job)
             # RQ may read a text that is not valid Unicode. The job with it must not hide the other jobs from the agent.
@@ -143,7 +149,7 @@ class Requests:
             return {"job": name, "stage": Stage.LOST, "output": reason.encode(errors="backslashreplace").decode()}
         return said
 
-    def _standing(self, name: str, job: Any) -> JobFacts:
+    def _standing(self, name: str, job: Job | None) -> JobFacts:
         if job is None:
             return {"job": name, "stage": Stage.LOST, "output": "the job is no longer known"}
         status = job.get_status(refresh=False)

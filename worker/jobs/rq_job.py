@@ -18,14 +18,15 @@ from rq.registry import StartedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from eccmgr.redis.reading import number
+from eccmgr.redis.reading import WRONG_KIND, number
 from worker.jobs.journal import JobJournal, NotOurs
+from worker.jobs.mending import NotUnderstood
 from worker.jobs.records import LONGEST_S, JobRecord
 
 LONG_COMMAND = "eccmgr long command"
 """The name of the function in our jobs. RQ's tools show it; there is no such function."""
 UNREADABLE = (
-    *(ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, OverflowError),
+    *(*WRONG_KIND, AssertionError, RecursionError),
     *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
 )
 """The errors that RQ raises if Redis holds something that RQ did not write, because RQ does not check it."""
@@ -93,7 +94,7 @@ class NodeJob(Job):
 
     @classmethod
     def fetch_many(cls, job_ids: Iterable[str], connection: "Redis", serializer: Any = None) -> "list[Job | None]":
-        """Fetch jobs as the library does; None for a job that cannot be read."""
+        """Fetch jobs as the library does; None for a job that cannot be read. Raises NotUnderstood."""
         names = list(job_ids)
         with connection.pipeline(transaction=False) as pipeline:
             for name in names:
@@ -101,6 +102,8 @@ class NodeJob(Job):
             answers = pipeline.execute()
         jobs: list[Job | None] = []
         for name, raw in zip(names, answers, strict=True):
+            if not isinstance(raw, dict):
+                raise NotUnderstood
             try:
                 job = cls(name, connection=connection, serializer=serializer)
                 job.restore(raw)
@@ -140,6 +143,11 @@ class NodeQueue(Queue):
     """A queue of NodeJobs, which never depend on each other."""
 
     job_class = NodeJob
+
+    def push_job_id(self, job_id: str, pipeline: Any = None, at_front: bool = False) -> None:
+        """Put a job into the queue as the library does. If this is done twice, the job is in the queue once."""
+        (self.connection if pipeline is None else pipeline).lrem(self.key, 0, job_id)
+        super().push_job_id(job_id, pipeline, at_front)
 
     def enqueue_dependents(self, *_args: Any, **_named: Any) -> dict[str, list[str]]:
         """No job depends on another."""

@@ -6,22 +6,22 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
 import structlog
 from rq import Queue, Worker, worker_registration
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.utils import now
 
-from eccmgr.redis.library import GARBLED
 from worker.descendants import EndedDescendants, become_subreaper, die_with
 from worker.jobs.journal import NotOurs
 from worker.jobs.mending import put_right
-from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
+from worker.jobs.patience import RETRY_S, JobRedis, is_away, patiently
 from worker.jobs.records import KEPT_S
 from worker.jobs.rq_job import UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
@@ -34,33 +34,10 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """The registries in which RQ keeps ended jobs."""
 
 _MONITORING_S = 5
-_BAFFLED_S = 60.0
-"""For so long a worker bears replies that RQ cannot use."""
 _END_S = 4.0
 _STUCK = "Job was stuck in intermediate queue."
 # With the time that the work-horse has, less than the agent waits before it kills the worker process.
 _POLITE_S, _KILL_S = 0.5, 4.0
-
-
-def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
-    """Do `what`, again and again while Redis is away, until that takes too long. `what` must be harmless if done
-    twice.
-
-    A reply that RQ cannot use may be as passing as a missing one, so it is borne for a while too.
-    """
-    began, said = time.monotonic(), ""
-    while True:
-        try:
-            what()
-        except (redis.RedisError, *UNREADABLE) as error:
-            if whereabouts.gives_up(began) or not (is_away(error) or time.monotonic() - began < _BAFFLED_S):
-                raise
-            if not is_away(error) and str(error) != said:
-                said = str(error)
-                log.warning("redis not understood", reason=said)
-            time.sleep(RETRY_S)
-        else:
-            return
 
 
 class NodeWorker(Worker):
@@ -93,6 +70,15 @@ class NodeWorker(Worker):
     def _patiently(self, what: Callable[[], object]) -> None:
         patiently(what, self.connection.whereabouts)
 
+    @contextlib.contextmanager
+    def _ending_in_order(self) -> Iterator[None]:
+        """Turns a fault of Redis that was borne for too long into the order to end: RQ's loop would log its trace."""
+        try:
+            yield
+        except (redis.RedisError, *UNREADABLE) as error:
+            log.warning("job worker ends", reason=f"Redis is not understood: {error}")
+            raise StopRequested from error
+
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Watch the work-horse, and end the processes that its job has left running. The time limit of a job stands
         still while the job waits for Redis to take its result."""
@@ -120,7 +106,9 @@ class NodeWorker(Worker):
             return
         if self._limit_s is not None:
             job.timeout = self._limit_s
-        self._patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
+        # RQ forgets an end that it could not record, and logs a trace.
+        with self.connection.insisting():
+            self._patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
 
     def prepare_execution(self, job: Job) -> Execution:
         """Record the execution. If this is done twice, one execution too many is left, which expires."""
@@ -134,7 +122,8 @@ class NodeWorker(Worker):
 
     def check_for_suspension(self, burst: bool) -> None:
         """Look for a suspension between jobs, and try again while Redis is away."""
-        self._patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
+        with self._ending_in_order():
+            self._patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
 
     def run_maintenance_tasks(self) -> None:
         """Maintain the registries; if Redis is away, or replies what RQ cannot use, the next round does it."""
@@ -147,18 +136,20 @@ class NodeWorker(Worker):
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **named: Any) -> Any:
         """Take the next job as the library does, and repair RQ's data if the library cannot read it."""
-        while True:
-            try:
-                return super().dequeue_job_and_maintain_ttl(*args, **named)
-            except (redis.ResponseError, *UNREADABLE) as error:
-                self._look_again(error)
+        with self._ending_in_order():
+            while True:
+                try:
+                    return super().dequeue_job_and_maintain_ttl(*args, **named)
+                except (redis.ResponseError, *UNREADABLE) as error:
+                    self._look_again(error)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job as the library does, and repair RQ's data if the library cannot read it."""
-        try:
-            super().execute_job(job, queue)
-        except (redis.ResponseError, *UNREADABLE) as error:
-            self._look_again(error)
+        with self._ending_in_order():
+            try:
+                super().execute_job(job, queue)
+            except (redis.RedisError, *UNREADABLE) as error:
+                self._look_again(error)
 
     def _look_again(self, error: Exception) -> None:
         log.warning("job not read", reason=str(error))
@@ -208,12 +199,8 @@ class NodeWorker(Worker):
         queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """Treat a refusal, and an answer that is not understood, like a missing answer."""
-        known = exc
-        if isinstance(exc, (*GARBLED, redis.ResponseError)) or (
-            is_away(exc) and not isinstance(exc, redis.ConnectionError)
-        ):
-            known = redis.ConnectionError(str(exc))
+        """Treat each fault of Redis like a missing answer."""
+        known = redis.ConnectionError(str(exc)) if isinstance(exc, redis.RedisError) else exc
         super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 
     def handle_execution_ended(self, *args: Any) -> None:
@@ -233,8 +220,9 @@ class NodeWorker(Worker):
         if pipeline is not None:
             super().heartbeat(ALIVE_S, pipeline)
             return
-        self._patiently(lambda: super(NodeWorker, self).heartbeat(ALIVE_S))
-        self._patiently(self.end_some_day)
+        with self._ending_in_order():
+            self._patiently(lambda: super(NodeWorker, self).heartbeat(ALIVE_S))
+            self._patiently(self.end_some_day)
 
     def end_some_day(self) -> None:
         """Give a lifetime to the keys of this queue that RQ keeps without one."""
@@ -247,8 +235,9 @@ class NodeWorker(Worker):
             pipeline.execute()
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log a refused job in one line, without a trace: somebody else has put it into the queue."""
-        if isinstance(exc_info[1], NotOurs):
+        """Log in one line, without a trace, a job that somebody else has put into the queue, and one at which Redis
+        failed."""
+        if isinstance(exc_info[1], (NotOurs, redis.RedisError)):
             log.warning("job refused", job=job.id, reason=str(exc_info[1]))
             return
         super().handle_exception(job, *exc_info)
