@@ -31,6 +31,17 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     Raises nothing but cancellation: the answer of a refused command is the reason, and a fault of a handler is logged
     with its trace and answered in one line.
     """
+    return await _reply(*await _run(gate, line, caller, form))
+
+
+async def facts_reply(gate: Gate, line: str, caller: Caller) -> Answer:
+    """Run `line` as `reply` does; answers its facts, which nobody needs as a text."""
+    answer, _, _ = await _run(gate, line, caller, Format.JSON)
+    return answer
+
+
+async def _run(gate: Gate, line: str, caller: Caller, form: Format) -> tuple[Answer, Format, str]:
+    """The answer to `line`, the form that it asks for, and the command in it."""
     line = line.strip(_BLANK)
     form, command = split_form(line, form)
     try:
@@ -38,14 +49,14 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     except CommandError as error:
         gate.note_formless(line, caller)
         # The line was not searched for secrets either, so the answer does not repeat it.
-        return await _reply(Answer(str(error), Status.ERROR), form, "")
+        return Answer(str(error), Status.ERROR), form, ""
     if not line.strip():
-        return await _reply(Answer(""), form, "")
+        return Answer(""), form, ""
     if not command:
-        return await _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)
+        return Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line
     if "\n" in line or "\r" in line:
         gate.note_formless(line, caller)
-        return await _reply(Answer("A command is one line", Status.ERROR), form, command)
+        return Answer("A command is one line", Status.ERROR), form, command
     try:
         answer = await gate.run(command, caller if form is caller.form else replace(caller, form=form))
     except Exception as error:  # a fault in one handler must not end the daemon or the session
@@ -57,7 +68,7 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
         else:
             log.exception("command failed", command=without_secrets(command), user=caller.user)
             answer = Answer(f"Internal error: {type(reason).__name__} (see the log)", Status.ERROR)
-    return await _reply(answer, form, command)
+    return answer, form, command
 
 
 async def _reply(answer: Answer, form: Format, command: str) -> Reply:

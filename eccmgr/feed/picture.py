@@ -65,15 +65,18 @@ class Picture:
         """What the topic shows, by name."""
         return self._items
 
-    def show(self, items: Mapping[str, Item], at_ms: int) -> None:
+    def show(self, items: Mapping[str, Item], at_ms: int, *, stirred: bool = False) -> None:
         """Show `items` and nothing else."""
-        self.amend(items, self._items.keys() - items.keys(), at_ms)
+        self.amend(items, self._items.keys() - items.keys(), at_ms, stirred=stirred)
 
-    def amend(self, items: Mapping[str, Item], gone: Iterable[str], at_ms: int) -> None:
-        """Show `items` in place of those with the same names, and `gone` no longer."""
+    def amend(self, items: Mapping[str, Item], gone: Iterable[str], at_ms: int, *, stirred: bool = False) -> None:
+        """Show `items` in place of those with the same names, and `gone` no longer.
+
+        `stirred`: something of the topic has changed that no item shows. That is a change too, perhaps without items.
+        """
         changed = {name: item for name, item in items.items() if self._items.get(name) != item}
         left = frozenset(name for name in gone if name in self._items and name not in items)
-        if self.serial and not changed and not left:
+        if self.serial and not changed and not left and not stirred:
             return
         self._items.update(changed)
         for name in left:

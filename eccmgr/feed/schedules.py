@@ -36,6 +36,8 @@ class SchedulesWatcher:
         marks = await self._read_marks()
         if marks == self._marks and self._clock() < self._read_s + _AT_LEAST_EACH_S:
             return
+        # A run may belong to a schedule that is gone, so that no item shows its end.
+        stirred = marks != self._marks
         self._read_s = self._clock()
         due = await self._shelf.all()
         ran = {run.id: run for run in (*await self._shelf.past(_RUNS), *await self._shelf.running())}
@@ -44,7 +46,7 @@ class SchedulesWatcher:
             if number % _TURN == 0:
                 await asyncio.sleep(0)
             items[schedule.id] = _item(schedule, due_ms, ran.get(schedule.id))
-        picture.show(items, at_ms)
+        picture.show(items, at_ms, stirred=stirred)
         self._marks = marks
 
     async def _read_marks(self) -> list[object]:

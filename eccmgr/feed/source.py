@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,17 @@ class Source(Part):
         self._awake: set[asyncio.Event] = set()
         self._wanted = asyncio.Event()
         self.ended = False
+        self._looked_s: float | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago every topic with a reader was last looked at; None if that has not happened yet."""
+        return None if self._looked_s is None else time.monotonic() - self._looked_s
+
+    def serial(self, topic: FeedTopic) -> int | None:
+        """The number of the latest change of a topic; None if nobody reads it, or if it was not looked at yet."""
+        picture = self._pictures.get(topic)
+        return None if picture is None else picture.serial or None
 
     @property
     def readers(self) -> int:
@@ -134,10 +146,11 @@ class Source(Part):
             self._forget_unread()
             if not self._pictures:
                 self._wanted.clear()
+                self._looked_s = None
                 continue
-            for topic in _IN_ORDER:
-                if topic in self._pictures:
-                    await self._look(topic, said)
+            started_s = time.monotonic()
+            if all([await self._look(topic, said) for topic in _IN_ORDER if topic in self._pictures]):
+                self._looked_s = started_s
             self._wake()
             await asyncio.sleep(self._every_s)
 
@@ -146,7 +159,8 @@ class Source(Part):
             del self._pictures[topic]
             self._watchers[topic].forget()
 
-    async def _look(self, topic: FeedTopic, said: dict[FeedTopic, str]) -> None:
+    async def _look(self, topic: FeedTopic, said: dict[FeedTopic, str]) -> bool:
+        """Look at a topic; answers whether that was possible."""
         try:
             await self._watchers[topic].look(self._pictures[topic], self._wall_ms())
         except EccmgrError as error:
@@ -154,5 +168,6 @@ class Source(Part):
             if said.get(topic) != str(error):
                 log.warning("feed not read", topic=topic.value, reason=str(error))
             said[topic] = str(error)
-        else:
-            said.pop(topic, None)
+            return False
+        said.pop(topic, None)
+        return True

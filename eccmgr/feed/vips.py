@@ -55,6 +55,9 @@ class VipsWatcher:
         """Bring `picture` up to date. Raises EccmgrError."""
         era, before = await self._read_era(), self._era
         anew = before is None or era.number != before.number or era.change < before.change
+        # Whatever has changed without a record of a VIP is a statement of a node: that it carries other VIPs, cannot
+        # carry one, or is drained.
+        stated = before is not None and era != before
         if before is None or anew:
             self._seen = await self._read_changes(0)
             changed = self._seen.keys()
@@ -72,7 +75,7 @@ class VipsWatcher:
             if number % _TURN == 0:
                 await asyncio.sleep(0)
             items[address] = self._item(address, self._seen[address], era)
-        picture.amend(items, picture.items.keys() - self._seen.keys(), at_ms)
+        picture.amend(items, picture.items.keys() - self._seen.keys(), at_ms, stirred=stated)
         if stirred:
             self.owned = _owned(picture.items.values())
 

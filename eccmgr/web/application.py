@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import gzip
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -15,7 +16,7 @@ from starlette.routing import Route
 
 from eccmgr.commands.answer import Format, Status
 from eccmgr.commands.caller import Caller
-from eccmgr.commands.dispatch import Reply, reply
+from eccmgr.commands.dispatch import Reply, facts_reply, reply
 from eccmgr.commands.gate import NOT_AUTHORIZED
 from eccmgr.errors import UsageError
 from eccmgr.feed.commands import event_of
@@ -24,6 +25,7 @@ from eccmgr.feed.source import Resync, Source
 from eccmgr.feed.topics import FeedTopic, read_topics
 from eccmgr.web import charts, showing
 from eccmgr.web.pages import PAGES, SitePage, Wish
+from eccmgr.web.rendered import RenderedPage, RenderedPages
 from eccmgr.web.site import Site
 
 STREAMS_MAX = 256
@@ -33,6 +35,7 @@ STATIC_HASH = hashlib.sha256(b"".join(_STATIC.values())).hexdigest()[:12]
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _CODES = {Status.OK: 200, Status.PARTIAL: 200, Status.DENIED: 403, Status.ERROR: 404}
 _TICK_S = 2.0
+_PACKED_FROM_BYTES = 2000
 
 
 def application_of(site: Site, prefix: str, caller_of: Callable[[Request], Caller]) -> Starlette:
@@ -75,6 +78,7 @@ class Pages:
 
     def __init__(self, site: Site, source: Source, prefix: str, caller_of: Callable[[Request], Caller]) -> None:
         self._site, self._source, self._caller_of = site, source, caller_of
+        self._rendered = RenderedPages()
         # An answer that the caller may not have lacks its facts: a page then shows the rest.
         self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
         self._templates.globals.update(
@@ -93,18 +97,38 @@ class Pages:
 
     def _html(self, page: SitePage) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            wish = _wish(request)
-            answers = {
-                name: (await self._ask(request, line(wish), Format.JSON)).answer for name, line in page.commands.items()
-            }
-            main = answers[page.main]
-            facts = {name: {**said.facts, "body": said.text, "status": said.status} for name, said in answers.items()}
-            known = {"page": page, "wish": wish, "here": request.url.path, "query": request.url.query}
-            template = "refused.html" if main.status in (Status.DENIED, Status.ERROR) else page.template
-            text = await asyncio.to_thread(self._templates.get_template(template).render, **known, **facts, main=main)
-            return Response(text, _CODES[main.status], media_type="text/html; charset=utf-8")
+            wish, caller = _wish(request), self._caller_of(request)
+            # A page that was rendered for one caller is shown to those who may see the same.
+            allowed = tuple(self._site.gate.allows(caller, line(wish)) for line in page.commands.values())
+            key = page.path, tuple(wish.items()), caller.user, caller.limited, allowed
+            rendered, age_s = await self._rendered.get(
+                key, lambda: self._marks(page), lambda: self._render(request, page, wish)
+            )
+            packs = bool(rendered.packed) and "gzip" in request.headers.get("accept-encoding", "")
+            headers = {"cache-control": "no-store", "age": str(int(age_s)), "vary": "accept-encoding"}
+            headers |= {"content-encoding": "gzip"} if packs else {}
+            text = rendered.packed if packs else rendered.text
+            return Response(text, rendered.code, headers, media_type="text/html; charset=utf-8")
 
         return answer
+
+    def _marks(self, page: SitePage) -> Hashable:
+        """What changes with the page; None if nobody follows all of its topics."""
+        serials = tuple(self._source.serial(FeedTopic(topic)) for topic in page.topics)
+        return None if None in serials else serials
+
+    async def _render(self, request: Request, page: SitePage, wish: Wish) -> RenderedPage:
+        caller = self._caller_of(request)
+        answers = {name: await facts_reply(self._site.gate, line(wish), caller) for name, line in page.commands.items()}
+        main = answers[page.main]
+        facts = {name: {**said.facts, "body": said.text, "status": said.status} for name, said in answers.items()}
+        template = "refused.html" if main.status in (Status.DENIED, Status.ERROR) else page.template
+        known = {"page": page, "wish": wish, **facts, "main": main}
+        return await asyncio.to_thread(self._drawn, template, _CODES[main.status], known)
+
+    def _drawn(self, template: str, code: int, known: Mapping[str, object]) -> RenderedPage:
+        text = self._templates.get_template(template).render(**known).encode()
+        return RenderedPage(code, text, gzip.compress(text, 3) if len(text) >= _PACKED_FROM_BYTES else b"")
 
     def _program(self, page: SitePage, form: str) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -133,13 +157,15 @@ class Pages:
         except UsageError as error:
             return PlainTextResponse(f"{error}\n", 400)
         caller = self._caller_of(request)
-        if refused := [topic for topic in topics if not self._site.gate.allows(caller, f"feed {topic.value}")]:
-            return PlainTextResponse(f"Not Authorized for the topic {refused[0].value}\n", 403)
+        brief = "brief" in request.query_params
+        allowed = tuple(topic for topic in topics if self._site.gate.allows(caller, f"feed {topic.value}"))
+        if not allowed or (allowed != topics and not brief):
+            refused = next(topic for topic in topics if topic not in allowed)
+            return PlainTextResponse(f"Not Authorized for the topic {refused.value}\n", 403)
         if self._site.seen.streams >= STREAMS_MAX:
             return PlainTextResponse(f"{STREAMS_MAX} streams are open already; try again later\n", 503)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        brief = "brief" in request.query_params
-        return StreamingResponse(self._stream(topics, brief=brief), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(self._stream(allowed, brief=brief), media_type="text/event-stream", headers=headers)
 
     async def _stream(self, topics: Sequence[FeedTopic], *, brief: bool) -> AsyncIterator[bytes]:
         self._site.seen.streams += 1
@@ -150,11 +176,14 @@ class Pages:
                     while True:
                         done, _ = await asyncio.wait({pending}, timeout=_TICK_S)
                         if not done:
-                            yield b"event: tick\ndata:\n\n"
+                            yield _event("tick", {}, self._source.age_s)
                             continue
                         if (change := pending.result()) is None:
                             return
-                        yield _event(change, brief=brief)
+                        if not brief:
+                            yield _told(change, self._source.age_s)
+                        elif not _is_account(change):
+                            yield _briefly(change, self._source.age_s)
                         pending = asyncio.ensure_future(anext(changes, None))
                 finally:
                     pending.cancel()
@@ -164,13 +193,32 @@ class Pages:
             self._site.seen.streams -= 1
 
 
-def _event(change: FeedChange | Resync, *, brief: bool) -> bytes:
-    """A change as a server-sent event; if `brief`, without its items, for a page that fetches what it shows."""
+def _told(change: FeedChange | Resync, age_s: float | None) -> bytes:
+    """A change with its items."""
     said = event_of(change)
     name = str(said.pop("event"))
-    if brief:
-        said = {name: said[name] for name in ("topic", "serial", "at") if name in said}
-    return f"event: {'change' if name == 'feed' else name}\ndata: {json.dumps(said, ensure_ascii=True)}\n\n".encode()
+    return _event("change" if name == "feed" else name, said, age_s)
+
+
+def _briefly(change: FeedChange | Resync, age_s: float | None) -> bytes:
+    """That there was a change, for a page that fetches what it shows."""
+    return _event("change" if isinstance(change, FeedChange) else "resync", {"topic": change.topic.value}, age_s)
+
+
+def _is_account(change: FeedChange | Resync) -> bool:
+    """Whether a change tells of accounts alone. No page shows them, and each fetch of a page is accounted for."""
+    return (
+        isinstance(change, FeedChange)
+        and change.topic is FeedTopic.AUDIT
+        and not change.full
+        and all("subject" not in item for item in change.items)
+    )
+
+
+def _event(name: str, said: Mapping[str, object], age_s: float | None) -> bytes:
+    """A server-sent event. `age_s` is how long ago the feed has looked: what a page shows is as old as that."""
+    age = {} if age_s is None else {"age_s": round(age_s, 3)}
+    return f"event: {name}\ndata: {json.dumps({**said, **age}, ensure_ascii=True)}\n\n".encode()
 
 
 def _wish(request: Request) -> Wish:

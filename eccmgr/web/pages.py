@@ -14,7 +14,8 @@ Wish = Mapping[str, str]
 class SitePage:
     """A page: its path, its title, the template that draws it, and the commands whose answers it shows, by name.
 
-    `topics` are the topics of the feed that change it.
+    `topics` are the topics of the feed that change it. What changes without them (ages, the process itself) is shown a
+    few seconds late.
     """
 
     path: str
@@ -54,7 +55,7 @@ PAGES = (
             "history": _plain("history 20"),
             "events": _plain("events 20"),
         },
-        ("cluster", "members", "vips", "commands", "audit"),
+        ("members", "vips", "commands", "audit"),
     ),
     SitePage("/nodes", "Nodes", "nodes.html", {"members": _members}, ("members",)),
     SitePage(
@@ -62,11 +63,18 @@ PAGES = (
         "Node",
         "node.html",
         {"why": _of("why", "name"), "members": _of("members", "name"), "jobs": _plain("jobs")},
-        ("members", "audit"),
+        ("members", "vips", "commands", "jobs", "schedules", "audit"),
         listed=False,
     ),
-    SitePage("/vips", "Addresses", "vips.html", {"vips": _plain("vips")}, ("vips",)),
-    SitePage("/vips/{address}", "Address", "vip.html", {"vips": _of("vips", "address")}, ("vips",), listed=False),
+    SitePage("/vips", "Addresses", "vips.html", {"vips": _plain("vips")}, ("vips", "members")),
+    SitePage(
+        "/vips/{address}",
+        "Address",
+        "vip.html",
+        {"vips": _of("vips", "address")},
+        ("vips", "members"),
+        listed=False,
+    ),
     SitePage("/commands", "Commands", "commands.html", {"history": _plain("history 200")}, ("commands",)),
     SitePage(
         "/commands/{id}",
@@ -84,6 +92,6 @@ PAGES = (
         {"list": _plain("sched list"), "history": _plain("sched history 50")},
         ("schedules",),
     ),
-    SitePage("/audit", "Events", "events.html", {"events": _plain("events 500")}, ("audit",)),
-    SitePage("/config", "Configuration", "config.html", {"config": _plain("config showrecurse")}),
+    SitePage("/audit", "Events", "events.html", {"events": _plain("events 500")}, ("audit", "commands", "schedules")),
+    SitePage("/config", "Configuration", "config.html", {"config": _plain("config showrecurse")}, ("audit",)),
 )

@@ -120,6 +120,11 @@ def counts(nodes: Sequence[Facts]) -> list[tuple[str, int]]:
     return Counter(str(node["state"]) for node in nodes).most_common()
 
 
+def is_open(nodes: Sequence[Facts]) -> bool:
+    """Whether answers to a command may still come."""
+    return any(str(node["state"]) in (*_OPEN, "silent") for node in nodes)
+
+
 def kind(state: object) -> str:
     """The class of a state, for its colour: good, open or bad."""
     first = str(state).partition(",")[0]

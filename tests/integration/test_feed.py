@@ -9,6 +9,8 @@ from eccmgr.control import frames
 from eccmgr.feed.topics import EVERY_TOPIC, FeedTopic
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.schedules.calls import ShelfKeys
+from eccmgr.schedules.schedule import Fate, Firing
 from tests.feeds import reading
 from tests.integration.fleet import Fleet, die
 from tests.listeners import Client
@@ -152,6 +154,28 @@ async def test_holders_of_addresses_are_told(fleet: Fleet, link: Link, cluster_k
         await wait_until(lambda: vip(state="unsettled"), "another era begins")
     for key in (keys.vips, keys.vip_changes, keys.vip_holds):
         await link.call("UNLINK", key)
+
+
+async def test_statement_of_a_node_is_a_change(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
+    await fleet.manager()
+    keys = cluster_keys
+    await link.pipeline(("HSET", keys.state, "era", 1, "open", 1, "change", 1), ("ZADD", keys.vip_changes, 0, ""))
+    async with reading(fleet, "vips") as read:
+        await wait_until(lambda: "vips" in read.shown, "the snapshot comes")
+        await link.pipeline(("ZADD", keys.vip_changes, 2, "!east1"), ("HSET", keys.state, "change", 2))
+        await wait_until(lambda: len(read.chunks) == 2, "it is told that a node is drained")
+    assert (read.chunks[1]["full"], read.chunks[1]["items"], read.chunks[1]["gone"]) == (False, [], [])
+    await link.call("UNLINK", keys.vip_changes)
+
+
+async def test_run_of_a_schedule_that_is_gone_is_a_change(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
+    await fleet.manager()
+    async with reading(fleet, "schedules") as read:
+        await wait_until(lambda: "schedules" in read.shown, "the snapshot comes")
+        run = Firing("a1", "version", "root", 1, "barca", 2, Fate.OK)
+        await link.call("LPUSH", ShelfKeys.of(cluster_keys, "").past, run.dump())
+        await wait_until(lambda: len(read.chunks) == 2, "its end is told")
+    assert (read.chunks[1]["items"], read.chunks[1]["gone"]) == ([], [])
 
 
 async def test_client_that_does_not_read_fills_no_memory(fleet: Fleet) -> None:

@@ -48,6 +48,12 @@ def test_unchanged_look_has_no_new_serial() -> None:
     assert picture.serial == 2
 
 
+def test_change_that_no_item_shows_is_told() -> None:
+    picture = picture_of([{"a": 1}])
+    picture.amend({}, (), 7, stirred=True)
+    assert picture.since(1) == FeedChange(FeedTopic.MEMBERS, 2, 7, False, ())
+
+
 def test_an_empty_topic_has_a_snapshot() -> None:
     assert picture_of([{}]).whole() == FeedChange(FeedTopic.MEMBERS, 1, 0, True, ())
 

@@ -1,10 +1,11 @@
 """A manager that serves pages, and what a client of it sees."""
 
 import asyncio
+import gzip
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,9 +32,15 @@ class Got:
 
 
 async def fetch(
-    url: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", context: Any = None
+    url: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    context: Any = None,
+    *,
+    packed: bool = False,
 ) -> Got:
-    """Make a request to the listener at `url`."""
+    """Make a request to the listener at `url`; `packed`: its answer is compressed."""
 
     def ask() -> Got:
         place = urlsplit(url)
@@ -47,11 +54,25 @@ async def fetch(
             made.request(method, path, headers=dict(headers or {}))
             answer = made.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Got(answer.status, found, answer.read().decode())
+            text = answer.read()
+            return Got(answer.status, found, (gzip.decompress(text) if packed else text).decode())
         finally:
             made.close()
 
     return await asyncio.to_thread(ask)
+
+
+async def lines_of(url: str, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+    """The lines of a stream that is not over, without those of its frames."""
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    said = "".join(f"{name}: {value}\r\n" for name, value in {"Host": place.netloc, **(headers or {})}.items())
+    writer.write(f"GET {path} HTTP/1.1\r\n{said}\r\n".encode())
+    try:
+        while line := await reader.readline():
+            yield line.decode().strip()
+    finally:
+        writer.close()
 
 
 async def serving(fleet: Fleet, options: str = "", listen: str = "127.0.0.1:0", **more: object) -> Manager:

@@ -1,5 +1,6 @@
 """The pages over HTTP: what they show, in each form, and to whom."""
 
+import asyncio
 import base64
 import json
 import ssl
@@ -10,7 +11,7 @@ import pytest
 
 from eccmgr.access.verifiers import Verifier
 from tests.integration.fleet import Fleet
-from tests.integration.web.conftest import PAGES, fetch, serving
+from tests.integration.web.conftest import PAGES, fetch, lines_of, serving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio
@@ -46,6 +47,54 @@ async def test_pages_show_the_cluster_in_each_form(fleet: Fleet) -> None:
     assert (await fetch(manager.pages.url, "/nodes.txt")).text.startswith("NODE")
     assert (await fetch(manager.pages.url, "/nodes/nobody")).code == 404
     assert (await fetch(manager.pages.url, "/nowhere")).code == 404
+
+
+async def test_page_is_sent_packed_to_browsers(fleet: Fleet) -> None:
+    manager = await serving(fleet)
+    packed = await fetch(manager.pages.url, "/", {"Accept-Encoding": "gzip, br"}, packed=True)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in (await fetch(manager.pages.url, "/")).headers
+    assert packed.text.startswith("<!doctype html>")
+
+
+async def test_look_at_a_page_is_no_news(fleet: Fleet) -> None:
+    manager = await serving(fleet)
+    events: list[str] = []
+
+    async def read() -> None:
+        async for line in lines_of(manager.pages.url, "/events?brief=1&topics=audit"):
+            events.append(line)  # noqa: PERF401 - the test looks at it meanwhile
+
+    reading = asyncio.create_task(read())
+    try:
+        await wait_until(lambda: any(line.startswith("data: ") for line in events), "the first news comes")
+        await fetch(manager.pages.url, "/audit")
+        await wait_until(lambda: events.count("event: tick") >= 2, "nothing else comes")
+        assert events.count("event: change") == 1
+        await fleet.ask("sched in 9999 version")
+        await wait_until(lambda: events.count("event: change") == 2, "news come")
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def test_page_follows_the_topics_that_its_reader_may_see(fleet: Fleet) -> None:
+    (fleet.folder / "tokens").write_text(f"watch:{TOKEN}\n")
+    (fleet.folder / "groups").write_text("readers:token:watch\n")
+    manager = await fleet.manager(
+        configuration=f'Control_Listener {{ AuthorizationParameters = [ uri = "groups://{fleet.folder}/groups" ] }}\n'
+        'Authorization { Role "readers" { allow = ( "^feed members$" ) } }\n'
+        f'Http_Listener {{ Listen = "127.0.0.1:0"\n Enable_Authorization = true\n'
+        f' Token_File = "{fleet.folder}/tokens" }}\n'
+    )
+    header = {"Authorization": f"Bearer {TOKEN}"}
+    topics = set()
+    async for line in lines_of(manager.pages.url, "/events?brief=1&topics=vips,members", header):
+        if line == "event: tick":
+            break
+        if line.startswith("data: "):
+            topics.add(json.loads(line.removeprefix("data: ")).get("topic"))
+    assert topics == {"members"}
 
 
 async def test_text_of_an_answer_is_shown_as_text(fleet: Fleet) -> None:
