@@ -36,6 +36,7 @@ from eccmgr.commands.table import Command
 from eccmgr.commands.vips import VipsCommand
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.register import RegisterPart
+from eccmgr.config.live.secret_files import SecretFiles
 from eccmgr.config.live.store import Store
 from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
@@ -109,7 +110,7 @@ class Manager(Daemon):
         self.add_part(self.logs)
         self.add_part(SeriesLogger(self.link, self.keys, self.options, self.session, self.view))
         self.add_part(Retelling(self.link, self.keys, f"{PROGRAM} {self.name}", self.delivery.withdrawn))
-        self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
+        self.pages = HttpListener(SecretFiles(store), self.view, settings.http, settings.http_prefix, self._site())
         self.add_part(self.pages)
         self.journal = Journal(self.delivery.view)
         self.heartbeats.on_leader = self.journal.leads
@@ -151,6 +152,7 @@ class Manager(Daemon):
             ready=self.unready,
             metrics=self._metrics,
             verifiers=lambda: self.server.verifiers,
+            penalties=self.server.crowd.penalties,
             lease_s=lambda: self.options.session_lease_s,
             source=self.feed.source,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
 from eccmgr.commands.describing import Dissected, Hit
+from eccmgr.config.live.secret_files import SecretFiles
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.printing import show_recurse
 from eccmgr.logs.files import LogFiles
@@ -48,7 +49,7 @@ class EcNode(NodeDaemon):
         self.add_part(self.duravip)
         self._vip_commands = DuravipCommands(self.duravip)
         self._metrics = NodeMetrics(self._figures)
-        self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
+        self.pages = HttpListener(SecretFiles(store), self.view, settings.http, settings.http_prefix, self._site())
         self.add_part(self.pages)
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *self._vip_commands.commands())
         self.table.add(self._metrics.command())
@@ -61,6 +62,7 @@ class EcNode(NodeDaemon):
             ready=self.unready,
             metrics=self._metrics.scrape,
             verifiers=lambda: self.server.verifiers,
+            penalties=self.server.crowd.penalties,
             lease_s=lambda: self.options.session_lease_s,
         )
 

@@ -10,10 +10,10 @@ import itertools
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
+from eccmgr.access.penalties import Penalties
 from eccmgr.control.holdings import MIB, Holdings
 from eccmgr.control.limits import Limits
 from eccmgr.control.peer import RemoteEnd
-from eccmgr.control.penalties import Penalties
 
 KEPT_FOR_ROOT = 16
 """The connections that only root may use."""

@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eccmgr.text.network import network_of, plain_address
+
 ANONYMOUS = "anonymous"
 _CREDENTIALS = struct.Struct("3i")
 
@@ -47,7 +49,7 @@ class PeerRules:
     def rule_for(self, address: str) -> PeerRule | None:
         """The rule for a caller at an address; an IPv4 address written as IPv6 counts as IPv4."""
         try:
-            found = _plain(ipaddress.ip_address(address.partition("%")[0]))
+            found = plain_address(address)
         except ValueError:
             return None
         fitting = [rule for rule in self.rules if rule.network.version == found.version and found in rule.network]
@@ -77,16 +79,5 @@ def remote_end(connection: socket.socket) -> RemoteEnd:
         return RemoteEnd(nameless(uid), f"pid {process.pid}", f"uid {uid}", uid == 0, uid)
     with contextlib.suppress(OSError):
         address = str(connection.getpeername()[0])
-        return RemoteEnd(ANONYMOUS, address, _network_of(address))
+        return RemoteEnd(ANONYMOUS, address, network_of(address))
     return RemoteEnd(ANONYMOUS, "", "unknown address")
-
-
-def _network_of(address: str) -> str:
-    parsed = _plain(ipaddress.ip_address(address.partition("%")[0]))
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
-
-
-def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return address.ipv4_mapped or address if address.version == 6 else address

@@ -14,11 +14,11 @@ from eccmgr.access.verifiers import Verifiers
 from eccmgr.commands.gate import Gate
 from eccmgr.config.live.options import Tls
 from eccmgr.config.live.parts import opened_in_thread
+from eccmgr.config.live.tls import TlsContext
 from eccmgr.control.connection import Connection
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 from eccmgr.control.limits import Limits, Terms
-from eccmgr.control.tls import TlsContext
 from eccmgr.control.users import UserNames
 from eccmgr.errors import ListenError
 

@@ -200,7 +200,7 @@ class _ManagerMetrics(Collector):
         yield _PLAIN.counter("eccmgr_refused", "Refusals, by reason.", refused, "reason")
         failed = {
             ("scram",): figures.refused.get("failed sign-ins", 0),
-            ("http",): sum(number for (_, code), number in figures.seen.requests.items() if code == 401),
+            **{(kind,): number for kind, number in figures.seen.failed.items()},
         }
         yield _PLAIN.counter("eccmgr_auth_failures", "Failed sign-ins.", failed, "mechanism")
         yield _PLAIN.one("eccmgr_control_connections", "Consoles that are connected.", figures.connections)

@@ -38,8 +38,14 @@ _TICK_S = 2.0
 _PACKED_FROM_BYTES = 2000
 
 
-def application_of(site: Site, prefix: str, caller_of: Callable[[Request], Caller]) -> Starlette:
-    """The application with all its routes; `caller_of` says who makes a request. Without a feed it has no pages."""
+def application_of(
+    site: Site,
+    prefix: str,
+    caller_of: Callable[[Request], Caller],
+    holds_of: Callable[[Request], Callable[[], bool]] = lambda _request: lambda: True,
+) -> Starlette:
+    """The application with all its routes; `caller_of` says who makes a request, `holds_of` whether its proof still
+    counts. Without a feed it has no pages."""
     health = Health(site, caller_of)
     routes = [
         Route("/healthz", health.healthz),
@@ -47,7 +53,7 @@ def application_of(site: Site, prefix: str, caller_of: Callable[[Request], Calle
         Route("/metrics", health.metrics),
     ]
     if site.source is not None:
-        routes += Pages(site, site.source, prefix, caller_of).routes()
+        routes += Pages(site, site.source, prefix, caller_of, holds_of).routes()
     return Starlette(routes=routes)
 
 
@@ -76,8 +82,15 @@ class Health:
 class Pages:
     """Answers the requests for pages."""
 
-    def __init__(self, site: Site, source: Source, prefix: str, caller_of: Callable[[Request], Caller]) -> None:
-        self._site, self._source, self._caller_of = site, source, caller_of
+    def __init__(
+        self,
+        site: Site,
+        source: Source,
+        prefix: str,
+        caller_of: Callable[[Request], Caller],
+        holds_of: Callable[[Request], Callable[[], bool]],
+    ) -> None:
+        self._site, self._source, self._caller_of, self._holds_of = site, source, caller_of, holds_of
         self._rendered = RenderedPages()
         # An answer that the caller may not have lacks its facts: a page then shows the rest.
         self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
@@ -165,9 +178,18 @@ class Pages:
         if self._site.seen.streams >= STREAMS_MAX:
             return PlainTextResponse(f"{STREAMS_MAX} streams are open already; try again later\n", 503)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._stream(allowed, brief=brief), media_type="text/event-stream", headers=headers)
+        holds = self._holds_of(request)
 
-    async def _stream(self, topics: Sequence[FeedTopic], *, brief: bool) -> AsyncIterator[bytes]:
+        def may() -> bool:
+            """Whether the caller may still see all of that: its token, its password or its roles may be gone."""
+            return holds() and all(self._site.gate.allows(caller, f"feed {topic.value}") for topic in allowed)
+
+        stream = self._stream(allowed, may, brief=brief)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _stream(
+        self, topics: Sequence[FeedTopic], may: Callable[[], bool], *, brief: bool
+    ) -> AsyncIterator[bytes]:
         self._site.seen.streams += 1
         try:
             async with self._source.reader(topics) as changes:
@@ -175,6 +197,8 @@ class Pages:
                 try:
                     while True:
                         done, _ = await asyncio.wait({pending}, timeout=_TICK_S)
+                        if not may():
+                            return
                         if not done:
                             yield _event("tick", {}, self._source.age_s)
                             continue

@@ -6,20 +6,22 @@ import asyncio
 import importlib
 import ipaddress
 import socket
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from eccmgr.config.live.options import Tls
 from eccmgr.config.live.parts import NOTHING, Part, Prepared
 from eccmgr.errors import ConfigError, ListenError
 from eccmgr.text.hostport import host_port, read_host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eccmgr.config.live.effective import ScopeView
+    from eccmgr.config.live.secret_files import SecretFiles
     from eccmgr.config.syntax.changes import Change
     from eccmgr.web.seen import SeenRequests
     from eccmgr.web.site import Site
@@ -43,7 +45,7 @@ class HttpOptions:
     certificate: str | None
     key: str | None
     client_ca: str | None
-    place: str | None = None
+    place: str | None = field(default=None, compare=False)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -58,6 +60,11 @@ class HttpOptions:
     def asks(self) -> bool:
         """Whether callers have to prove who they are."""
         return self.token_file is not None or self.passwords or self.client_ca is not None
+
+    @property
+    def tls(self) -> Tls | None:
+        """Its files for TLS."""
+        return None if not self.certificate or not self.key else Tls(self.certificate, self.key, self.client_ca)
 
     def check(self) -> None:
         """Raises ConfigError for a listener that would be open to strangers, or makes no sense."""
@@ -102,8 +109,11 @@ def http_options(view: ScopeView, listen: str | None, prefix: str | None) -> Htt
 class Builder(Protocol):
     """Builds a server for a listener that is bound; imported only where pages are asked for."""
 
-    def __call__(self, options: HttpOptions, bound: socket.socket, site: Site) -> Any:
-        """The server, with `begin` and `end`. Raises ConfigError."""
+    def build(self, options: HttpOptions, bound: socket.socket, site: Site, read: Callable[[str], bytes]) -> Any:
+        """The server, with `begin` and `end`. `read` reads a file of secrets. Raises ConfigError and ListenError."""
+
+    def reread(self, server: Any, options: HttpOptions, read: Callable[[str], bytes]) -> Callable[[], None]:
+        """What puts the files of a listener in force as they are now; it may block. Raises as `build` does."""
 
 
 class HttpListener(Part):
@@ -111,9 +121,9 @@ class HttpListener(Part):
 
     title = "pages over HTTP"
 
-    def __init__(self, view: ScopeView, listen: str | None, prefix: str | None, site: Site) -> None:
+    def __init__(self, files: SecretFiles, view: ScopeView, listen: str | None, prefix: str | None, site: Site) -> None:
         """Raises ConfigError for a listener that makes no sense."""
-        self._flags = listen, prefix
+        self._files, self._flags = files, (listen, prefix)
         self._site = site
         self._options: HttpOptions | None = None
         self._server: Any = None
@@ -139,23 +149,31 @@ class HttpListener(Part):
         if (options := http_options(view, *self._flags)) is not None:
             options.check()
             _builder()
+            if options.token_file is not None:
+                self._read(options, options.token_file)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Bind the new address, and build what answers there. Raises ConfigError and ListenError."""
+        """Bind the new address, and build what answers there; if only files may have changed, read these anew. Raises
+        ConfigError and ListenError."""
         options = http_options(view, *self._flags)
-        if options == self._options:
-            return NOTHING
         if options is None:
-            return _Change(self, None, None, None)
+            return NOTHING if self._options is None else _Change(self, None, None, None)
+        if options == self._options:
+            read = partial(self._read, options)
+            return _Reread(await asyncio.to_thread(_builder().reread, self._server, options, read))
         options.check()
         keeps = self._options is not None and self._options.address == options.address and self._bound is not None
         bound = self._bound.dup() if keeps and self._bound is not None else _bind(options)
         try:
-            server = await asyncio.to_thread(_builder(), options, bound, self._site)
+            read = partial(self._read, options)
+            server = await asyncio.to_thread(_builder().build, options, bound, self._site, read)
         except BaseException:
             bound.close()
             raise
         return _Change(self, options, bound, server)
+
+    def _read(self, options: HttpOptions, named: str) -> bytes:
+        return self._files.read(self._files.path_of(named), options.place or SCOPE, private=True)
 
     async def become(self, options: HttpOptions | None, bound: socket.socket | None, server: Any) -> None:
         """Serve by `server` from now on, and no longer by the one before."""
@@ -193,9 +211,22 @@ class _Change:
             self.bound.close()
 
 
+@dataclass(frozen=True)
+class _Reread:
+    """The files of the listener, read anew."""
+
+    adopt: Callable[[], None]
+
+    async def carry_out(self) -> None:
+        await asyncio.to_thread(self.adopt)
+
+    async def undo(self) -> None:
+        """Do nothing: what was read before is still in force."""
+
+
 def _builder() -> Builder:
     try:
-        builder: Builder = importlib.import_module("eccmgr.web.building").build
+        builder: Builder = importlib.import_module("eccmgr.web.building")
     except ImportError as error:
         if (error.name or "").partition(".")[0] in ("starlette", "uvicorn", "jinja2", "markupsafe", "h11", "anyio"):
             raise ConfigError(f"{SCOPE}: {_MISSING}") from None
@@ -215,12 +246,3 @@ def _bind(options: HttpOptions) -> socket.socket:
         bound.close()
         raise ListenError(f"Cannot serve pages on {options.listen}: {error.strerror}") from None
     return bound
-
-
-def read_file(path: str) -> str:
-    """The text of a small file of secrets. Raises ConfigError."""
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{SCOPE}: {path} cannot be read: {reason}") from None

@@ -23,7 +23,7 @@ class RenderedPage:
 
 
 @dataclass
-class _Kept:
+class _Rendering:
     page: RenderedPage
     marks: Hashable
     began_s: float
@@ -38,7 +38,7 @@ class RenderedPages:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, _Kept] = {}
+        self._kept: dict[Hashable, _Rendering] = {}
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
         self._rendering = asyncio.Semaphore(_AT_ONCE)
 
@@ -62,10 +62,10 @@ class RenderedPages:
     async def _anew(
         self,
         key: Hashable,
-        before: _Kept | None,
+        before: _Rendering | None,
         marks: Callable[[], Hashable],
         render: Callable[[], Awaitable[RenderedPage]],
-    ) -> _Kept:
+    ) -> _Rendering:
         if before is not None:
             rested_s = before.ended_s + _REST * (before.ended_s - before.began_s)
             await asyncio.sleep(max(0.0, rested_s - time.monotonic()))
@@ -73,7 +73,7 @@ class RenderedPages:
             # The marks of what comes after this belong to the next rendering.
             began_s, marked = time.monotonic(), marks()
             page = await render()
-        made = _Kept(page, marked, began_s, time.monotonic())
+        made = _Rendering(page, marked, began_s, time.monotonic())
         self._kept.pop(key, None)
         self._kept[key] = made
         self._forget(made.ended_s)
@@ -88,5 +88,5 @@ class RenderedPages:
                 del self._kept[key]
 
 
-def _is_current(kept: _Kept, marks: Hashable) -> bool:
+def _is_current(kept: _Rendering, marks: Hashable) -> bool:
     return marks is not None and kept.marks == marks and time.monotonic() - kept.began_s < FRESH_S

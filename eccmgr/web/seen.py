@@ -11,6 +11,8 @@ class SeenRequests:
     """The requests so far, by route and code, and the streams that are open."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=lambda: Counter({"password": 0, "token": 0}))
+    """The sign-ins that failed, by the kind of proof."""
     streams: int = 0
 
     def note(self, route: str, code: int) -> None:

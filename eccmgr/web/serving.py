@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from eccmgr.config.live.options import Tls
+from eccmgr.config.live.tls import TlsContext
+from eccmgr.errors import ListenError
+from eccmgr.web.door import Door, DoorTerms
 
 CONNECTIONS_MAX = 1000
 _GRACE_S = 1
@@ -43,10 +47,10 @@ class _Protocol(H11Protocol):
 class HttpServer:
     """One listener. `begin` and `end` are called once each."""
 
-    def __init__(self, application: ASGIApp, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
-        self._bound = bound
+    def __init__(self, door: Door, bound: socket.socket, tls: TlsContext | None) -> None:
+        self._door, self._bound, self._tls = door, bound, tls
         config = uvicorn.Config(
-            application,
+            door,
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -59,13 +63,21 @@ class HttpServer:
             timeout_graceful_shutdown=_GRACE_S,
         )
         config.load()
-        config.ssl = tls
+        config.ssl = tls.context if tls is not None else None
         self._server = _Server(config)
         self._task: asyncio.Task[Any] | None = None
 
     def begin(self) -> None:
         """Answer requests from now on."""
         self._task = asyncio.get_running_loop().create_task(self._server.serve([self._bound]), name="http")
+
+    def adopt(self, terms: DoorTerms, files: Tls | None) -> None:
+        """Take new terms and certificates, for requests and connections from now on; blocks."""
+        self._door.terms = terms
+        if self._tls is not None and files is not None:
+            with contextlib.suppress(ListenError):
+                # The files were read a moment ago, with another context.
+                self._tls.load(files)
 
     async def end(self) -> None:
         """Let answers under way leave, and close every connection."""

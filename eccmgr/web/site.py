@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from eccmgr.access.penalties import Penalties
 from eccmgr.access.verifiers import Verifiers
 from eccmgr.commands.gate import Gate
 from eccmgr.feed.source import Source
@@ -12,7 +13,8 @@ from eccmgr.web.seen import SeenRequests
 @dataclass(frozen=True)
 class Site:
     """What the pages are made of: the gate that answers their commands, the feed that tells of changes (None on a node,
-    which serves metrics and health alone), and the passwords of callers.
+    which serves metrics and health alone), and the passwords of callers. `penalties` are those of the control
+    listeners: whoever guesses is delayed on every way in.
 
     `ready` answers the reasons why the daemon is not ready; none if it is. `metrics` is in Prometheus' text format.
     """
@@ -22,6 +24,7 @@ class Site:
     ready: Callable[[], Awaitable[list[str]]]
     metrics: Callable[[], Awaitable[bytes]]
     verifiers: Callable[[], Verifiers]
+    penalties: Penalties
     lease_s: Callable[[], float]
     source: Source | None = None
     seen: SeenRequests = field(default_factory=SeenRequests)

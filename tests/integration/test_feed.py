@@ -168,7 +168,7 @@ async def test_statement_of_a_node_is_a_change(fleet: Fleet, link: Link, cluster
     await link.call("UNLINK", keys.vip_changes)
 
 
-async def test_run_of_a_schedule_that_is_gone_is_a_change(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
+async def test_run_without_its_schedule_is_a_change(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
     await fleet.manager()
     async with reading(fleet, "schedules") as read:
         await wait_until(lambda: "schedules" in read.shown, "the snapshot comes")

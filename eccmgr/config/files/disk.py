@@ -16,10 +16,12 @@ NEW_FILE_MODE = 0o640
 
 
 class Contents(NamedTuple):
-    """All bytes of a file, and whether it is `guarded`: only root, or the user of this process, may write it."""
+    """All bytes of a file, and whether it is `guarded`: only root, or the user of this process, may write it. Of a
+    `private` one the same holds for reading."""
 
     data: bytes
     guarded: bool
+    private: bool = False
 
 
 class Reading(Protocol):
@@ -77,9 +79,14 @@ class DiskFiles:
         """Raises OSError for a file that must not be read."""
 
     def _is_guarded(self, status: os.stat_result) -> bool:
+        return status.st_uid in self._users and not self._is_for_others(status, stat.S_IWGRP, stat.S_IWOTH)
+
+    def _is_private(self, status: os.stat_result) -> bool:
+        return status.st_uid in self._users and not self._is_for_others(status, stat.S_IRGRP, stat.S_IROTH)
+
+    def _is_for_others(self, status: os.stat_result, of_group: int, of_others: int) -> bool:
         mode = status.st_mode
-        by_group = mode & stat.S_IWGRP and status.st_gid not in self._groups
-        return status.st_uid in self._users and not mode & stat.S_IWOTH and not by_group
+        return bool(mode & of_others or (mode & of_group and status.st_gid not in self._groups))
 
     def identity(self, path: str) -> str:
         """The path with every symbolic link followed."""
@@ -112,7 +119,7 @@ class DiskFiles:
             if status.st_size > MAX_FILE_BYTES:
                 raise OSError(f"larger than {MAX_FILE_BYTES} bytes")
             with open(descriptor, "rb", closefd=False) as file:
-                return Contents(file.read(MAX_FILE_BYTES), self._is_guarded(status))
+                return Contents(file.read(MAX_FILE_BYTES), self._is_guarded(status), self._is_private(status))
         finally:
             os.close(descriptor)
 

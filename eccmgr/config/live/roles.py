@@ -3,7 +3,6 @@
 import asyncio
 import pwd
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from eccmgr.access.policy import Policy, groups_of_users, pattern_of
 from eccmgr.access.verifiers import Verifiers
@@ -11,6 +10,7 @@ from eccmgr.config.files.groupfile import Groups, read_groups
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import listeners
 from eccmgr.config.live.parts import Part, Prepared, Takeover
+from eccmgr.config.live.secret_files import SecretFiles
 from eccmgr.config.live.store import Store
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
@@ -33,7 +33,7 @@ class RolesPart(Part):
         take: Callable[[Policy, Verifiers], None],
     ) -> None:
         """`default` and `listen` are the endpoints that stand in for those of the files. Raises ConfigError."""
-        self._store = store
+        self._files = SecretFiles(store)
         self._default, self._listen = default, listen
         self._take = take
         take(*self._read(view))
@@ -96,22 +96,8 @@ class RolesPart(Part):
             return "", b""
         if not uri.startswith(begins) or not (named := uri.removeprefix(begins)):
             raise ConfigError(f"{place}: '{uri[:80]}' names no file, expected uri = \"{begins}FILE\"")
-        path = self._path_of(named)
-        try:
-            contents = self._store.files.examine(path)
-        except OSError as error:
-            if not needed:
-                return path, b""
-            raise ConfigError(f"{place}: {path} cannot be read: {error.strerror}") from None
-        if not contents.guarded:
-            raise ConfigError(f"{place}: others than root may write {path}")
-        return path, contents.data
-
-    def _path_of(self, named: str) -> str:
-        main = self._store.loaded.main
-        folders = [*([str(Path(main).parent)] if main else []), *self._store.search_path]
-        paths = [str(Path(folder) / named) for folder in folders] or [named]
-        return next((path for path in paths if self._store.files.exists(path)), paths[0])
+        path = self._files.path_of(named)
+        return path, self._files.read(path, place, needed=needed)
 
 
 def unanchored(view: ScopeView) -> Iterator[str]:

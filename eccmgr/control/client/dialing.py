@@ -106,7 +106,7 @@ class Dialer:
             raise NoConnection(f"The certificate of {self.route} is not trusted: {error.verify_message}") from None
         except ssl.SSLError as error:
             raise NoConnection(f"No TLS with {self.route}: {error.reason or error}") from None
-        from eccmgr.control.tls import end_point_of
+        from eccmgr.config.live.tls import end_point_of
 
         return secured, end_point_of(secured.getpeercert(binary_form=True) or b"")
 

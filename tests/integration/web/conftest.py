@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,12 @@ from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet
 
 PAGES = ("/", "/nodes", "/vips", "/commands", "/jobs", "/schedules", "/audit", "/config")
+
+
+def secret(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file of secrets."""
+    path.write_text(text)
+    path.chmod(mode)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from eccmgr.access.verifiers import Verifier
 from tests.integration.fleet import Fleet
-from tests.integration.web.conftest import PAGES, fetch, lines_of, serving
+from tests.integration.web.conftest import PAGES, fetch, lines_of, secret, serving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio
@@ -78,8 +78,8 @@ async def test_look_at_a_page_is_no_news(fleet: Fleet) -> None:
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_page_follows_the_topics_that_its_reader_may_see(fleet: Fleet) -> None:
-    (fleet.folder / "tokens").write_text(f"watch:{TOKEN}\n")
+async def test_page_follows_topics_that_its_reader_may_see(fleet: Fleet) -> None:
+    secret(fleet.folder / "tokens", f"watch:{TOKEN}\n")
     (fleet.folder / "groups").write_text("readers:token:watch\n")
     manager = await fleet.manager(
         configuration=f'Control_Listener {{ AuthorizationParameters = [ uri = "groups://{fleet.folder}/groups" ] }}\n'
@@ -128,7 +128,7 @@ async def test_pages_beyond_loopback_need_a_proof(fleet: Fleet) -> None:
 
 
 async def test_token_signs_a_caller_in(fleet: Fleet) -> None:
-    (fleet.folder / "tokens").write_text(f"# one\ngrafana:{TOKEN}\n")
+    secret(fleet.folder / "tokens", f"# one\ngrafana:{TOKEN}\n")
     manager = await serving(fleet, f'Token_File = "{fleet.folder}/tokens"')
     assert (await fetch(manager.pages.url, "/metrics")).code == 401
     assert (await fetch(manager.pages.url, "/metrics", {"Authorization": "Bearer wrong"})).code == 401
@@ -171,7 +171,7 @@ async def test_client_certificate_signs_a_caller_in(fleet: Fleet) -> None:
 
 
 async def test_page_needs_the_role_of_its_command(fleet: Fleet) -> None:
-    (fleet.folder / "tokens").write_text(f"watch:{TOKEN}\n")
+    secret(fleet.folder / "tokens", f"watch:{TOKEN}\n")
     (fleet.folder / "groups").write_text("readers:token:watch\n")
     manager = await fleet.manager(
         configuration=f'Control_Listener {{ AuthorizationParameters = [ uri = "groups://{fleet.folder}/groups" ] }}\n'

@@ -8,7 +8,7 @@ from eccmgr.feed.topics import FeedTopic
 from eccmgr.manager import Manager
 from eccmgr.web.pages import PAGES
 from tests.integration.fleet import Fleet
-from tests.integration.web.conftest import fetch
+from tests.integration.web.conftest import fetch, secret
 
 pytestmark = pytest.mark.asyncio
 TOKEN = "t" * 24
@@ -31,7 +31,7 @@ COMMANDS = {
 
 async def limited(fleet: Fleet, *allowed: str) -> Manager:
     """A manager whose one caller may run the commands that these patterns allow."""
-    (fleet.folder / "tokens").write_text(f"watch:{TOKEN}\n")
+    secret(fleet.folder / "tokens", f"watch:{TOKEN}\n")
     (fleet.folder / "groups").write_text("readers:token:watch\n")
     patterns = " ".join(f'"{each}"' for each in allowed)
     return await fleet.manager(

@@ -1,4 +1,4 @@
-"""TLS on a control listener: its certificate and key, and the authority for client certificates."""
+"""TLS on a listener: its certificate and key, and the authority for client certificates."""
 
 import hashlib
 import ssl
@@ -13,9 +13,11 @@ _WEAK = ("md5", "sha1")
 class TlsContext:
     """The TLS settings of a listener, and the channel binding `tls-server-end-point` (RFC 5929) for SCRAM."""
 
-    def __init__(self, files: Tls) -> None:
-        """Read the files; blocks. Raises ListenError."""
+    def __init__(self, files: Tls, *, client_optional: bool = False) -> None:
+        """Read the files; blocks. `client_optional`: a client without a certificate may come too, and proves itself in
+        another way. Raises ListenError."""
         self.files = files
+        self._client_optional = client_optional
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.options |= ssl.OP_NO_RENEGOTIATION
@@ -33,7 +35,7 @@ class TlsContext:
             self.context.load_cert_chain(files.certificate, files.key)
             if files.client_ca is not None:
                 self.context.load_verify_locations(files.client_ca)
-                self.context.verify_mode = ssl.CERT_REQUIRED
+                self.context.verify_mode = ssl.CERT_OPTIONAL if self._client_optional else ssl.CERT_REQUIRED
             certificate = x509.load_pem_x509_certificate(Path(files.certificate).read_bytes())
             self.binding = end_point_of(certificate.public_bytes(Encoding.DER))
         except ssl.SSLError as error:
