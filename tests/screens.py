@@ -173,11 +173,15 @@ class Terminal:
         """Press keys."""
         os.write(self._master, keys.encode())
 
-    def say(self, line: str) -> str:
-        """Type a line at a prompt; return the text up to the next prompt."""
+    def say(self, line: str, *, yes: bool = False) -> str:
+        """Type a line at a prompt; return the text up to the next prompt. `yes` answers the question before harm."""
         before = self.prompts
         self.type(line + "\r")
-        wait_until_sync(lambda: self.prompts > before, f"an answer to {line!r}")
+        asked = "Go on? [y/N]"
+        wait_until_sync(lambda: self.prompts > before or (yes and self.text.endswith(asked)), f"an answer to {line!r}")
+        if self.text.endswith(asked):
+            self.type("y\r")
+            wait_until_sync(lambda: self.prompts > before, f"an answer to {line!r}")
         self.wait_prompt()
         return PROMPT.split(self.text)[-2].removeprefix(f" {line}").strip("\n")
 
