@@ -2,6 +2,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+# Tests wait more than they compute.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
+# Otherwise each daemon that a test starts would compile its sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
 
@@ -21,7 +26,7 @@ demo: setup
 
 # All tests; TESTS=… names files or folders instead.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 # Boots a Debian with systemd and runs the units on it. Needs root, debootstrap and systemd-nspawn; UNITS_ROOT=… keeps it.
 test-units: setup
