@@ -1,6 +1,5 @@
 """`ec_scrampasswd`: writes the verifier of a user's password into a file, for listeners that ask users to sign in."""
 
-import getpass
 import os
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import application, terminal
+from cli.console.password import typed_password
 from cli.flags import version_flag
 from eccmgr.text.unseen import visible_line
 
@@ -47,10 +47,10 @@ def _password(user: str) -> str:
     if not sys.stdin.isatty():
         return _given(sys.stdin.readline().rstrip("\n"))
     try:
-        password = _given(getpass.getpass(f"Password of {visible_line(user)}: "))
-        if getpass.getpass("Again: ") != password:
+        password = _given(typed_password(f"Password of {visible_line(user)}: "))
+        if typed_password("Again: ") != password:
             raise ValueError("the two passwords differ")
-    except EOFError:
+    except (EOFError, OSError):
         raise ValueError(_NOTHING_GIVEN) from None
     return password
 

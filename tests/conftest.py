@@ -30,9 +30,11 @@ full_version()
 load_all()
 installed()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-# A shell lets what it runs in the background ignore Ctrl-C, and every program that a test starts would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell lets what it runs in the background ignore Ctrl-C, and nohup a hangup; every program that a test starts would
+# inherit that.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("timeless")

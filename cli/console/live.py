@@ -14,6 +14,7 @@ from typing import TextIO
 
 from cli.console.spans import SIGNS, Line, drawn, in_ascii
 from cli.terminal import Painted
+from eccmgr.host.streams import OutputFailed
 
 FIRST_S, PAUSE_S = 0.25, 0.25
 """The time before the first drawing, and the shortest time between two."""
@@ -99,7 +100,7 @@ class Region:
                         self._hear()
                     if self._clock() >= self._due:
                         self._write(again=True)
-        except (OSError, ValueError, termios.error):
+        except (OSError, OutputFailed, ValueError, termios.error):
             # The terminal is gone. The main thread will see it when it writes the answer.
             with self.lock:
                 self._rows = 0

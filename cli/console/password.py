@@ -1,5 +1,6 @@
 """The password of the user who signs in: from a file, else asked for at the terminal."""
 
+import errno
 import getpass
 import os
 import warnings
@@ -20,9 +21,20 @@ def ask_password(user: str, file: str | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise SignInFailed(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
-        with warnings.catch_warnings():
-            # Without a terminal it would warn, and take a line of the commands for the password.
-            warnings.simplefilter("error", getpass.GetPassWarning)
-            return getpass.getpass(f"Password of {visible_line(user)}: ")
-    except (EOFError, OSError, getpass.GetPassWarning):
+        return typed_password(f"Password of {visible_line(user)}: ")
+    except (EOFError, OSError):
         raise SignInFailed("There is no terminal to ask for the password; set ECCMGR_PASSWORD_FILE") from None
+
+
+def typed_password(question: str) -> str:
+    """What is typed at the terminal, which does not show it.
+
+    Raises OSError if there is no terminal that can hide it, and EOFError at the end of its input.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Otherwise it would warn, show what is typed, and take a line of the commands for the password.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(question)
+    except getpass.GetPassWarning:
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY)) from None

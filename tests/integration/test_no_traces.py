@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ REDIRECTIONS = {
     "no home": "HOME=/proc/none XDG_STATE_HOME=/proc/none/state",
     "tiny": "COLUMNS=1 LINES=1",
 }
+MAY_SAY = re.compile("goes on|cannot be written|no password was given")
 TERMINAL_IS_OURS = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -121,11 +123,13 @@ class Seat:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.before = ""
+        """What a shell does before it starts a program."""
         self.terminals: dict[str, Terminal] = {}
 
     def open(self, name: str, *arguments: str, **environment: str) -> Terminal:
         """Start a program on a terminal of its own."""
-        shell = ["/bin/sh", "-c", f'exec "$@" 2>"{self.errors(name)}"', "sh", *arguments]
+        shell = ["/bin/sh", "-c", f'{self.before}exec "$@" 2>"{self.errors(name)}"', "sh", *arguments]
         own = {"XDG_STATE_HOME": str(self.folder / "state"), **environment}
         terminal = Terminal([sys.executable, "-c", TERMINAL_IS_OURS, *shell], **own)
         self.terminals[name] = terminal
@@ -176,11 +180,19 @@ def _signal(number: signal.Signals) -> Callable[[Terminal], None]:
 
 
 @pytest.mark.parametrize(
-    ("end", "closes"),
-    [(_signal(signal.SIGTERM), False), (_signal(signal.SIGHUP), False), (_hang_up, True)],
-    ids=["SIGTERM", "SIGHUP", "closed"],
+    ("end", "closes", "before"),
+    [
+        (_signal(signal.SIGTERM), False, ""),
+        (_signal(signal.SIGHUP), False, ""),
+        (_hang_up, True, ""),
+        (_hang_up, True, "trap '' HUP; "),
+    ],
+    ids=["SIGTERM", "SIGHUP", "closed", "closed unheard"],
 )
-def test_end_of_a_terminal_is_silent(seat: Seat, endpoint: str, end: Callable[[Terminal], None], closes: bool) -> None:
+def test_end_of_a_terminal_is_silent(
+    seat: Seat, endpoint: str, end: Callable[[Terminal], None], closes: bool, before: str
+) -> None:
+    seat.before = before
     seated = _sit_down(seat, endpoint)
     for terminal in seated.values():
         end(terminal)
@@ -188,7 +200,10 @@ def test_end_of_a_terminal_is_silent(seat: Seat, endpoint: str, end: Callable[[T
         wait_until_sync(lambda terminal=terminal: terminal.process.poll() is not None, f"{name} ends")  # type: ignore[misc]
         said = seat.errors(name).read_text()
         assert "Traceback" not in said + terminal.text, (name, said)
-        assert all("goes on" in line or "cannot be written" in line for line in said.splitlines()), (name, said)
+        assert all(re.search("goes on|cannot be written|no password was given", line) for line in said.splitlines()), (
+            name,
+            said,
+        )
         if not closes and name != "password":
             assert terminal.shows_lines, name
             assert not terminal.raw.rpartition(b"\x1b[?25")[2].startswith(b"l"), name
