@@ -10,6 +10,7 @@ import psutil
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
 from tests.daemons import Process, Processes, ask_sync
+from tests.waiting import wait_until_sync
 
 CONFIGURATION = """
 cluster {
@@ -23,6 +24,8 @@ cluster {
 Binding "vip-1" { Enable_Duravip = true  Bind_Address = "10.9.0.1" }
 exec "nap" { commands = [ nap = "sleep 600"  wink = "sleep 0.1" ]  long = ( nap wink ) }
 """
+WELL_S = 300.0
+"""A busy machine needs minutes for work that otherwise takes seconds."""
 MANAGER = (
     *("info", "show cluster membership", "history", "retrieve pid", "sched list", "sched history", "preview @all"),
     *("json info", "xml history", "complete 'unicast '", "retrieve exec:nap nap", "gather --timeout 1 pid"),
@@ -95,30 +98,59 @@ class Site:
             assert each.popen.poll() is None, each.log
             assert "Traceback" not in each.log, each.log
 
-    def is_well(self) -> bool:
-        """Whether every node answers, one node carries the VIP, and a command of each kind works."""
-        report = json.loads(ask_sync(self.manager.endpoint, "json gather --timeout 2 cluster nodename"))
-        answered = {node["node"]: node["state"] for node in report.get("nodes", ())} == {"a1": "ok", "a2": "ok"}
+    def wait_well(self, when: str, timeout_s: float = WELL_S) -> None:
+        """Wait until nothing is amiss. A failure says what was amiss at last."""
+        amiss: list[str] = []
+
+        def is_well() -> bool:
+            amiss[:] = self.amiss()
+            return not amiss
+
+        try:
+            wait_until_sync(is_well, when, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nAmiss at last:\n" + "\n".join(amiss)) from None
+
+    def amiss(self) -> list[str]:
+        """What is not as it should be: a process that a node lacks, an answer that shows a fault."""
+        return [*self._workers_amiss(), *self._commands_amiss(), *self._vips_amiss(), *self._complaints()]
+
+    def _workers_amiss(self) -> list[str]:
+        """The guardians and job workers that are missing."""
+        missing = []
+        for node in self.nodes:
+            lines = [" ".join(each.cmdline()) for each in psutil.Process(node.popen.pid).children(recursive=True)]
+            lacks = [what for what in ("worker.jobs", "guardian") if not any(what in line for line in lines)]
+            missing += [f"{node.endpoint.name} has no process {what}, only {lines}" for what in lacks]
+        return missing
+
+    def _commands_amiss(self) -> list[str]:
+        """The answers to commands of each kind that do not work."""
+        said = ask_sync(self.manager.endpoint, "json gather --timeout 2 cluster nodename")
+        answered = {node["node"]: node["state"] for node in json.loads(said).get("nodes", ())}
+        amiss = [] if answered == {"a1": "ok", "a2": "ok"} else [f"not every node answers: {said}"]
+        said = ask_sync(self.manager.endpoint, "sched in 9000 broadcast pid")
+        made, listed = re.match(r"Job (\w+) runs at", said), ask_sync(self.manager.endpoint, "sched list")
+        if made is None or made[1] not in listed:
+            amiss.append(f"a schedule is not kept: {said}: {listed}")
+        if not (said := ask_sync(self.manager.endpoint, "broadcast uptime")).startswith("Broadcast"):
+            amiss.append(f"a broadcast is not sent: {said}")
+        members = ask_sync(self.manager.endpoint, "show cluster membership")
+        if not all(re.search(rf"\b{name}\b", members) for name in ("a1", "a2", "m1")):
+            amiss.append(f"a member is not listed: {members}")
+        return amiss
+
+    def _vips_amiss(self) -> list[str]:
+        """What the nodes show, unless all of them show the VIP with the same owner."""
         shown = [ask_sync(node.endpoint, "cluster duravip show") for node in self.nodes]
         owners = {re.findall(r"^ \*\s+(\S+)", text, re.MULTILINE)[0] for text in shown if " * " in text}
-        owned = len(owners) == 1 and all("(owned,safe)" in text for text in shown)
-        made = re.match(r"Job (\w+) runs at", ask_sync(self.manager.endpoint, "sched in 9000 broadcast pid"))
-        kept = made is not None and made[1] in ask_sync(self.manager.endpoint, "sched list")
-        sent = ask_sync(self.manager.endpoint, "broadcast uptime").startswith("Broadcast")
-        members = ask_sync(self.manager.endpoint, "show cluster membership")
-        listed = all(re.search(rf"\b{name}\b", members) for name in ("a1", "a2", "m1"))
-        return answered and owned and kept and sent and listed and not self._complaints()
+        is_owned = len(owners) == 1 and all("(owned,safe)" in text for text in shown)
+        return (
+            [] if is_owned else [f"{node.endpoint.name}: {text}" for node, text in zip(self.nodes, shown, strict=True)]
+        )
 
-    def _complaints(self) -> dict[str, str]:
+    def _complaints(self) -> list[str]:
         bad = re.compile("Internal error|refused|cannot be read|not reachable|no guardian|does not answer")
         # What the audit lacks from an earlier time is told until the daemon ends, with the reason of that time.
         past = re.compile(r"Account: [0-9]+ lines are missing in the audit: .*?(?=\n|\\n|$)")
-        return {line: answer for line, answer in self.ask_all().items() if bad.search(past.sub("", answer))}
-
-    def has_workers(self) -> bool:
-        """Whether each node has its guardian and its job worker."""
-        for node in self.nodes:
-            lines = [" ".join(each.cmdline()) for each in psutil.Process(node.popen.pid).children(recursive=True)]
-            if not any("worker.jobs" in line for line in lines) or not any("guardian" in line for line in lines):
-                return False
-        return True
+        return [f"{line}: {answer}" for line, answer in self.ask_all().items() if bad.search(past.sub("", answer))]

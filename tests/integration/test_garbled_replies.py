@@ -79,7 +79,7 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
     async with proxy.running():
         site = await asyncio.to_thread(Site, folder, proxy.url)
         try:
-            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work", 300)
+            await asyncio.to_thread(site.wait_well, "the site is at work")
             for shape in (*REPLIES, *NO_REPLIES):
                 await asyncio.to_thread(site.work)
                 proxy.garbled = garbler = Garbler(shape, 1.0)
@@ -88,8 +88,7 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
                 proxy.garbled = bytes
                 await asyncio.to_thread(_ask_all, site, shape)
                 _check(site)
-            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
-            await wait_until(lambda: asyncio.to_thread(site.has_workers), "the workers are back", 300)
+            await asyncio.to_thread(site.wait_well, "the site is at work again")
             _check(site)
         finally:
             proxy.garbled = bytes
@@ -103,7 +102,7 @@ async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, fo
     async with proxy.running():
         site = await asyncio.to_thread(Site, folder, proxy.url)
         try:
-            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work", 300)
+            await asyncio.to_thread(site.wait_well, "the site is at work")
             for shape in SOME:
                 proxy.garbled = garbler = Garbler(shape, 0.2)
                 await asyncio.to_thread(site.work)
@@ -114,7 +113,7 @@ async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, fo
                     assert process.popen.poll() is None, process.log
                     assert "Traceback" not in process.log, process.log
             proxy.garbled = bytes
-            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
+            await asyncio.to_thread(site.wait_well, "the site is at work again")
         finally:
             proxy.garbled = bytes
             await asyncio.to_thread(site.processes.end)

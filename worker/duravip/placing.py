@@ -1,6 +1,7 @@
 """Placement on one node: from records, statements and the roster it decides which VIPs the node takes and gives up."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
@@ -33,6 +34,8 @@ _BUSY_S = 2.0
 _SHARE = 4
 """Placement rests this many times as long as it computed: thousands of VIPs take long."""
 _RETRY_FAILED_S = 10.0
+_AGAIN_S = 20.0
+"""After this time a node states everything again, in case that somebody else has changed it in Redis."""
 
 
 class Placing:
@@ -55,6 +58,7 @@ class Placing:
         self._assessed: dict[str, Shares] = {}
         self._drained: frozenset[str] = frozenset()
         self._stated_for: object = None
+        self._stated_at = -math.inf
         self._unable_said: tuple[dict[str, str], Era] | None = None
         self.unable: dict[str, str] = {}
         """Our last statement of the VIPs that we cannot carry, with reasons."""
@@ -168,8 +172,13 @@ class Placing:
             self._roster_view = view
 
     async def _state(self) -> None:
-        """State the VIPs in our configuration, and those that we cannot carry, unless Redis has this already."""
+        """State the VIPs in our configuration, and those that we cannot carry, unless Redis has this already. Now and
+        then state all of it again, with the VIPs that we hold."""
         carrying, era = self.carrying, self.carrying.agent.era
+        if (now := boot_time()) - self._stated_at >= _AGAIN_S:
+            self._stated_at, self._stated_for, self._unable_said = now, None, None
+            if held := [address for address, vip in carrying.agent.vips.items() if vip.held]:
+                carrying.do(carrying.agent.restate(held, ""))
         if self.statement is not None and (self.statement, era) != self._stated_for:
             await carrying.say(f"@{carrying.agent.node}", await asyncio.to_thread(self.statement.dump))
             self._stated_for = (self.statement, era)

@@ -41,6 +41,8 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
     if reason ~= '' and reason ~= record.reason then
       keep_record(at, address, private, epoch, era, record.to, reason)
       changed = true
+    else
+      changed = list_again(at, address) or changed
     end
   elseif era.open and is_free(record) and not reserved then
     epoch = math.max(record.epoch, tonumber(top)) + 1

@@ -12,7 +12,7 @@ local verdict = verdict_on(at, era, private, memory, ended_prefix)
 if verdict ~= 'ok' then
   return { verdict, ms(era.number), era.memory, '0', 0, {} }
 end
-local range = { '(' .. since, LAST_CHANGE, 'WITHSCORES', 'LIMIT', 0, tonumber(limit) + 1 }
+local range = { '(' .. since, ms(change_now(at)), 'WITHSCORES', 'LIMIT', 0, tonumber(limit) + 1 }
 local found = redis.call('ZRANGEBYSCORE', at.changes, unpack(range))
 local more = #found > 2 * limit and 1 or 0
 local upto = more == 1 and found[2 * limit] or change_now(at)

@@ -13,5 +13,7 @@ if (redis.call('HGET', at.vips, name) or '') ~= text then
   redis.call('HSET', at.vips, name, text)
   next_change(at, name)
   tell_agents(at, 'said')
+elseif text ~= '' and list_again(at, name) then
+  tell_agents(at, 'said')
 end
 return ms(change_now(at))

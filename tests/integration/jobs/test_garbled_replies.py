@@ -109,7 +109,7 @@ async def test_a_worker_that_understands_nothing_ends_in_order(proxy: FaultProxy
 
 
 @pytest.mark.parametrize("junk", [JUNK, b"*x\r\n", b"%1\r\n*0\r\n+x\r\n", b">0\r\n", b"-MOVED 1\r\n"])
-async def test_no_way_to_redis_lets_the_parsers_errors_through(proxy: FaultProxy, keys: Keys, junk: bytes) -> None:
+async def test_no_way_to_redis_lets_parser_errors_through(proxy: FaultProxy, keys: Keys, junk: bytes) -> None:
     def call(client: JobRedis) -> None:
         client.set(keys.state, 1)
 

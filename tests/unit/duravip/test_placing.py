@@ -13,6 +13,7 @@ from eccmgr.duravip.shares import Share
 from eccmgr.duravip.statements import Statement
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
+from worker.duravip import placing as placing_module
 from worker.duravip.carrying import Carrying
 from worker.duravip.options import DuravipOptions
 from worker.duravip.placing import Placing
@@ -26,10 +27,12 @@ class Saying:
     out."""
 
     def __init__(self) -> None:
-        self.agent = SimpleNamespace(node="east1", era=Era(1, "memory"))
+        self.agent = SimpleNamespace(node="east1", era=Era(1, "memory"), vips={})
         self.footing = SimpleNamespace(refusal="", on_change=None)
         self.ready, self.failed = object(), dict[str, str]()
         self.away, self.said = False, list[tuple[str, str]]()
+        self.restated: list[list[str]] = []
+        self.do: Any = None
         self.on_change = self.on_said = self.on_read_anew = self.on_link = cast(Any, None)
 
     async def say(self, name: str, text: str) -> int:
@@ -133,3 +136,16 @@ async def test_longer_holding_is_reckoned_without_vip_changes() -> None:
         _states(placing, "east1", VIP, hold_s=hold_s)
         await placing._assess()
     assert saw.reckoned == [1.5, 3.0]
+
+
+async def test_everything_is_stated_again_in_time(
+    saying: Saying, placing: Placing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await placing._state()
+    saying.agent.vips = {VIP: SimpleNamespace(held=3), "10.1.1.2": SimpleNamespace(held=0)}
+    saying.agent.restate, saying.do = (lambda held, _reason: held), saying.restated.append
+    now = placing_module.boot_time() + placing_module._AGAIN_S
+    monkeypatch.setattr(placing_module, "boot_time", lambda: now)
+    await placing._state()
+    assert saying.said == [("~east1", "")] * 2
+    assert saying.restated == [[VIP]]

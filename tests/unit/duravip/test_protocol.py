@@ -200,3 +200,10 @@ def test_unconfirmed_work_is_done_by_the_next_guardian() -> None:
     agent.plumbed("10.0.0.1", 6)
     assert agent.vips["10.0.0.1"].plumbed == 6
     assert not agent.vips["10.0.0.2"].moving
+
+
+def test_numbers_that_went_back_are_read_anew() -> None:
+    agent = joined()
+    agent.changed(0.1, Read(agent.session, ERA, agent.read_upto), Page(Verdict.OK, ERA, True, 9))
+    agent.changed(0.2, Read(agent.session, ERA, 9), Page(Verdict.OK, ERA, True, 4))
+    assert agent.read_upto == 0

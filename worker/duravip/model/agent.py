@@ -201,7 +201,7 @@ class Agent:
             self._unsettled[address] = None
             if vip.held and record.owner != self.session and record.epoch > vip.held:
                 lost.append(address)
-        self.read_upto = page.upto
+        self.read_upto = page.upto if page.upto >= asked.since else 0  # The numbers went back: read all of them anew.
         more = [act.Read(self.session, self.era, page.upto)] if page.more else []
         dropped = self._drop(lost, "another node owns it")
         return [*dropped, *more, *self.settle(now, [address for address, _ in page.records])]

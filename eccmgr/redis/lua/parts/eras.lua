@@ -87,14 +87,18 @@ end
 -- The highest number that a change may have.
 local LAST_CHANGE = 999999999999999
 
--- The number of the latest change. If the kept number cannot be read, the highest one in `changes` takes its place.
+-- The number of the latest change. If the kept number is missing or cannot be read, the highest one in `changes` takes
+-- its place. Other numbers may have been lost with it, so the server's memory counts as lost too.
 local function change_now(at)
   local kept = redis.call('HGET', at.state, 'change')
-  local change = kept and whole(kept) or not kept and 0
+  local change = whole(kept)
   if not change then
     local last = redis.call('ZREVRANGEBYSCORE', at.changes, LAST_CHANGE, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    change = math.max(0, math.floor(tonumber(last[2] or '0')))
+    change = math.max(0, math.floor(tonumber(last[2] or '0') or 0))
     redis.call('HSET', at.state, 'change', ms(change))
+    if kept or change > 0 then
+      redis.call('HSET', at.state, 'mem', '')
+    end
   end
   return change
 end
@@ -103,6 +107,13 @@ end
 -- look late, each with its counter.
 local function standing(at, era, private, clock)
   local late = {}
+  -- A session with such a time would never look late, and nobody could take over what it carried.
+  local latest = ms(clock + KEYS_TTL)
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '(' .. latest, '+inf', 'LIMIT', 0, 17)) do
+    if each ~= '' then
+      redis.call('ZADD', at.late, ms(clock), each)
+    end
+  end
   for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '-inf', ms(clock), 'LIMIT', 0, 17)) do
     local counter = each ~= private and counter_of(at, era, each)
     if each ~= private and not counter then
@@ -155,10 +166,27 @@ local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)
   redis.call('ZREM', at.late, private)
 end
 
+-- Notes a change of `name`. If the numbers are used up, the missing key has the next script begin an era, in which
+-- everything is stated again.
 local function next_change(at, name)
-  change_now(at)
+  if change_now(at) >= LAST_CHANGE then
+    redis.call('DEL', at.changes)
+    redis.call('HSET', at.state, 'change', '0')
+    return
+  end
   local change = redis.call('HINCRBY', at.state, 'change', 1)
   redis.call('ZADD', at.changes, change, name)
+end
+
+-- Notes `name` once more if its number was lost, or is none of ours: agents that read from the beginning would miss it.
+-- Answers whether it did.
+local function list_again(at, name)
+  local listed = tonumber(redis.call('ZSCORE', at.changes, name) or '0') or 0
+  if listed > 0 and listed <= change_now(at) then
+    return false
+  end
+  next_change(at, name)
+  return true
 end
 
 -- A VIP's record; nil if it cannot be read. Then the VIP's owner is unknown, and the server's memory counts as lost,
