@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.fault.logs.campaign import Campaign
+from tests.fault.logs.sites import PAIR, TEN, LogSite
 
 
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize("seed", ["1", pytest.param(None, id="random")])
-def test_faults_neither_lose_nor_repeat_a_line(folder: Path, seed: str | None) -> None:
-    campaign = Campaign(folder, seed or secrets.token_hex(4), faults=10)
+@pytest.mark.parametrize(("site", "faults"), [(PAIR, 10), (TEN, 3)], ids=["pair", "ten"])
+def test_faults_neither_lose_nor_repeat_a_line(folder: Path, site: LogSite, faults: int) -> None:
+    campaign = Campaign(site, folder, secrets.token_hex(4), faults)
     campaign.run()
-    assert campaign.lines > 0
+    assert campaign.outcome.lines > 0

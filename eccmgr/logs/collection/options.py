@@ -82,11 +82,12 @@ def gathering_options(view: ScopeView, manager: str) -> GatheringOptions:
     logs = view.scope("Logs")
     own = next((each for each in logs.scopes("Manager") if each.name.lower() == manager.lower()), logs)
     subscribers = _subscribers(own, tuple(dict.fromkeys((manager, EVERY_MANAGER))))
-    template = _template(own)
+    utc = own.boolean("utc")
+    template = _template(own, utc=utc)
     of_nodes = {}
     # What a manager's own scope says of a node wins over what is said for all managers.
     for node in (*logs.scopes("Node"), *(own.scopes("Node") if own is not logs else ())):
-        its_template = _template(node) if "logfile" in _written(node) else template
+        its_template = _template(node, utc=utc) if "logfile" in _written(node) else template
         if its_template is not None:
             of_nodes[node.name.lower()] = (
                 its_template,
@@ -114,9 +115,9 @@ def _subscribers(scope: ScopeView, default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(scope.items("Subscriber"))) if scope.states("Subscriber") else default
 
 
-def _template(scope: ScopeView) -> Template | None:
+def _template(scope: ScopeView, *, utc: bool) -> Template | None:
     text = scope.text("logfile")
     try:
-        return None if text is None else Template(text, utc=scope.boolean("utc"))
+        return None if text is None else Template(text, utc=utc)
     except ConfigError as error:
         raise scope.fault(f"logfile: {error}", "logfile") from None

@@ -1,157 +1,86 @@
-"""Writers of numbered lines, nodes, managers and Redis, and the faults that strike them and the files.
+"""Writers of numbered lines, nodes, managers and Redis, and the faults that strike them, the disks and the files.
 
-In the end each line is in the targets exactly once, in order within its log, and none is torn.
+In the end each line is in the targets exactly once, in order within its log, and none is torn. What deletions took is
+counted to the byte.
 """
 
 import contextlib
-import gzip
 import os
 import random
-import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import redis
+
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import Process, Processes
+from tests.fault.logs.disks import freeze, freezing_disk, small_disk, thaw
+from tests.fault.logs.outcome import SETTLE_S, Outcome
+from tests.fault.logs.sites import LogSite
+from tests.fault.logs.writers import WatchedWriter
 from tests.waiting import wait_until_sync
 
-_NODES, _MANAGERS = ("east1", "west1"), ("barca", "roma")
-_RATE = 2000
-_SETTLE_S = 180.0
 _ROUND = 25
 _DISK_MIB = 1024
-_CONFIGURATION = """
-cluster {{
-  session_lease = 1
-  heartbeats_per_sec = 5
-  max_step = 0.4
-  logs = [ mainlog = "{log}" ]
-  plumber = memory
-  fence = none
-}}
-"""
-
-
-class WatchedWriter:
-    """A writer, its log, and what its rotations took away."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name, self.path = name, folder / name / "main.log"
-        self.path.parent.mkdir()
-        self.rotations = 0
-        arguments = (sys.executable, str(Path(__file__).with_name("writer.py")), str(self.path), name, str(_RATE))
-        self.popen = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-        wait_until_sync(self.path.exists, "the log is there")
-
-    def reopen(self) -> None:
-        """Have the writer open the log anew, and wait for that."""
-        self.popen.send_signal(signal.SIGHUP)
-        assert self.popen.stdout is not None
-        assert self.popen.stdout.readline() == "anew\n"
-
-    def rename(self, *, waits_s: float, makes: bool) -> None:
-        """Rotate as most do: rename, perhaps make a new file, and a while later tell the writer."""
-        self.rotations += 1
-        self.path.rename(self.path.with_name(f"main.log.{self.rotations:04}"))
-        if makes:
-            self.path.touch()
-        time.sleep(waits_s)
-        self.reopen()
-
-    def copy_and_cut(self) -> None:
-        """Copy the log and cut it, while the writer is stopped: else lines between the two would be nowhere."""
-        self.rotations += 1
-        self.popen.send_signal(signal.SIGSTOP)
-        try:
-            _wait_stopped(self.popen.pid)
-            shutil.copyfile(self.path, self.path.with_name(f"main.log-{self.rotations:04}"))
-            os.truncate(self.path, 0)
-        finally:
-            self.popen.send_signal(signal.SIGCONT)
-
-    def compress(self) -> None:
-        """Compress the oldest rotated file."""
-        for file in sorted(self.path.parent.glob("main.log[.-]*[0-9]")):
-            packed, status = file.with_name(f"{file.name}.gz"), file.stat()
-            with gzip.open(packed.with_name("packing"), "wb", 1) as made:
-                made.write(file.read_bytes())
-            os.utime(packed.with_name("packing"), ns=(status.st_atime_ns, status.st_mtime_ns))
-            packed.with_name("packing").rename(packed)
-            file.unlink()
-            return
-
-    def end(self) -> int:
-        """End it; answers the number of lines that it has written."""
-        self.popen.send_signal(signal.SIGTERM)
-        assert self.popen.stdout is not None
-        return int(self.popen.stdout.read().split()[-1])
 
 
 class Campaign:
-    """One run with `seed` and a number of faults, in `folder`."""
+    """One run with `seed` and a number of faults on a site, in `folder`."""
 
-    def __init__(self, folder: Path, seed: str, faults: int) -> None:
-        self._folder, self._faults = folder, faults
+    def __init__(self, site: LogSite, folder: Path, seed: str, faults: int) -> None:
+        self._site, self._folder, self._faults = site, folder, faults
         self._chance = random.Random(seed)
         self._server = EmbeddedServer(folder / "redis")
         self._processes = Processes(self._server.url, "stage", folder)
         self._running: dict[str, Process] = {}
         self._writers: dict[str, WatchedWriter] = {}
+        self.outcome = Outcome(site, folder, self._server.socket, "stage")
         self.done: Counter[str] = Counter()
-        self.lines = 0
-        self._can_fill = False
+        self._can_fill = self._can_freeze = False
+        self._deleted_before: Counter[str] = Counter()
+        """The files of each node that were deleted before its present process began."""
 
     @property
     def summary(self) -> str:
         """What was done."""
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.done.items()))
-        return f"{sum(self.done.values())} faults ({kinds}), {self.lines} lines"
+        outcome = self.outcome
+        said = f"{sum(self.done.values())} faults ({kinds}), {outcome.lines} lines"
+        return f"{said}, deletions took {outcome.taken} bytes, {outcome.counted} were counted"
 
     def run(self, *, say: bool = False) -> None:
-        """Raises AssertionError if a line is missing, is there twice, out of order, or torn."""
-        self._configure()
-        with self._small_disk():
+        """Raises AssertionError if a line is missing, is there twice, out of order, or torn, or a loss not counted."""
+        for name in ("out", "frozen"):
+            (self._folder / name).mkdir()
+        with contextlib.ExitStack() as disks:
+            self._can_fill = disks.enter_context(small_disk(self._folder / "out", _DISK_MIB))
+            if self._site.can_freeze:
+                self._can_freeze = disks.enter_context(freezing_disk(self._folder / "frozen", _DISK_MIB))
             self._play(say=say)
-
-    @contextlib.contextmanager
-    def _small_disk(self) -> Iterator[None]:
-        """Give the targets a disk of their own, which can be filled. Only root can."""
-        out = str(self._folder / "out")
-        size = f"size={_DISK_MIB}m"
-        mounting = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", size, "tmpfs", out], stderr=subprocess.DEVNULL, check=False
-        )
-        self._can_fill = mounting.returncode == 0
-        try:
-            yield
-        finally:
-            if self._can_fill:
-                subprocess.run(["umount", "-l", out], check=True)
 
     def _play(self, *, say: bool) -> None:
         self._server.start()
         try:
-            for name in (*_MANAGERS, *_NODES):
+            for name in (*self._site.managers, *self._site.nodes):
                 self._start(name)
-            self._writers = {name: WatchedWriter(self._folder / "logs", name) for name in _NODES}
+            for node in self._site.nodes:
+                self._writers[node] = WatchedWriter(self._site.path(self._folder, node), node, self._site.rate)
             # A node that has never seen a log begins with the file that is there.
-            wait_until_sync(lambda: all(map(self._targets, _NODES)), "the first lines of all nodes came", _SETTLE_S)
+            for node in self._site.nodes:
+                wait_until_sync(lambda n=node: self.outcome.last(n) >= 0, f"lines of {node} came", SETTLE_S)  # type: ignore[misc]
             for number in range(self._faults):
                 kind, strike = self._chance.choice(self._kinds())
                 self._note(kind)
                 strike()
-                self.done[kind] += 1
+                self.done[kind.partition(":")[0]] += 1
                 time.sleep(self._chance.choice((0.0, 0.1, 0.5)))
                 if number % _ROUND == _ROUND - 1:
                     self._look(say=say)
-            self._settle({name: writer.end() for name, writer in self._writers.items()})
+            self._check()
         finally:
             for writer in self._writers.values():
                 writer.popen.kill()
@@ -159,51 +88,84 @@ class Campaign:
             self._processes.end()
             self._server.stop()
 
+    def _check(self) -> None:
+        self._note("the end")
+        written = {name: writer.end() for name, writer in self._writers.items()}
+        manager = self._running[self._site.managers[0]]
+        manager.wait_ready()
+        try:
+            for node, lines in written.items():
+                self.outcome.check(self._writers[node], lines, manager.endpoint)
+            self.outcome.check_own()
+        except AssertionError:
+            self._keep_evidence()
+            raise
+
+    def _keep_evidence(self) -> None:
+        """Copy what is gone with the run: the targets, and what Redis has."""
+        with contextlib.suppress(redis.RedisError):
+            self._redis("SAVE")
+        for node in self._site.nodes:
+            for file in self._site.targets(self._folder, node):
+                kept = self._folder / "kept" / file.relative_to(self._folder)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(file.read_bytes())
+
     def _note(self, kind: str) -> None:
         with (self._folder / "faults").open("a") as file:
             file.write(f"{datetime.now(UTC).isoformat()} {kind}\n")
 
-    def _configure(self) -> None:
-        (self._folder / "logs").mkdir()
-        (self._folder / "out").mkdir()
-        for name in _NODES:
-            text = _CONFIGURATION.format(log=self._folder / "logs" / name / "main.log")
-            (self._folder / f"{name}.conf").write_text(text)
-        out = self._folder / "out"
-        (self._folder / "manager.conf").write_text(f'Logs {{ logfile = "{out}/%Y-%m-%d/%{{l}}/%{{n}}" }}\n')
-
     def _start(self, name: str) -> None:
-        program = "eccmgr" if name in _MANAGERS else "ecnode"
-        main = self._folder / ("manager.conf" if name in _MANAGERS else f"{name}.conf")
+        is_manager = name in self._site.managers
+        main = self._folder / f"{name}.conf"
+        main.write_text(self._site.text(self._site.manager if is_manager else self._site.node, self._folder, name))
+        program = "eccmgr" if is_manager else "ecnode"
         self._running[name] = self._processes.start(program, name, "-c", str(main), wait=False)
+        if not is_manager and name in self._writers:
+            self._deleted_before[name] = len(self._writers[name].deleted)
 
     # Faults.
 
     def _kinds(self) -> list[tuple[str, Callable[[], None]]]:
         writer = self._chance.choice(list(self._writers.values()))
-        node, manager = self._chance.choice(_NODES), self._chance.choice(_MANAGERS)
+        node, manager = self._chance.choice(self._site.nodes), self._chance.choice(self._site.managers)
         waits_s, makes = self._chance.choice((0.0, 0.2)), self._chance.random() < 0.5
         return [
-            ("node killed", lambda: self._kill(node)),
-            ("manager killed", lambda: self._kill(manager)),
-            ("manager stopped", lambda: self._stop(manager)),
-            ("node stopped", lambda: self._stop(node)),
+            (f"node killed: {node}", lambda: self._kill(node)),
+            (f"manager killed: {manager}", lambda: self._kill(manager)),
+            (f"manager stopped: {manager}", lambda: self._stop(manager)),
+            (f"node stopped: {node}", lambda: self._stop(node)),
             ("redis stopped", self._stop_redis),
             ("redis killed, back as it was", lambda: self._restart_redis(saves=True)),
             ("redis killed, back empty", lambda: self._restart_redis(saves=False)),
             ("redis cut off", self._cut_off),
             ("redis full", self._fill_redis),
-            ("rename", lambda: writer.rename(waits_s=waits_s, makes=makes)),
-            ("rename", lambda: writer.rename(waits_s=waits_s, makes=makes)),
-            ("copy and cut", writer.copy_and_cut),
-            ("compress", writer.compress),
+            (f"rename: {writer.name}", lambda: writer.rename(waits_s=waits_s, makes=makes)),
+            (f"rename: {writer.name}", lambda: writer.rename(waits_s=waits_s, makes=makes)),
+            (f"copy and cut: {writer.name}", writer.copy_and_cut),
+            (f"compress: {writer.name}", writer.compress),
+            (f"deleted: {writer.name}", lambda: self._delete(writer)),
+            (f"deleted, node down: {writer.name}", lambda: self._kill(writer.name, self._delete)),
             *([("disk full", self._fill_disk)] if self._can_fill else []),
+            *([("disk frozen", self._freeze_disk)] if self._can_freeze else []),
         ]
 
-    def _kill(self, name: str) -> None:
+    def _kill(self, name: str, then: Callable[[WatchedWriter], None] | None = None) -> None:
         self._running[name].end(signal.SIGKILL)
+        if then is not None:
+            then(self._writers[name])
         time.sleep(self._chance.choice((0.0, 0.3, 1.5)))
+        if name in self._writers:
+            self.outcome.node_died(self._writers[name])
         self._start(name)
+
+    def _delete(self, writer: WatchedWriter) -> None:
+        """Delete the present file, or some of the newest rotated ones: those may be unread."""
+        if self._chance.random() < 0.3:
+            writer.delete(writer.path)
+        else:
+            for file in writer.rotated()[-self._chance.choice((1, 2, 3)) :]:
+                writer.delete(file)
 
     def _stop(self, name: str) -> None:
         self._running[name].popen.send_signal(signal.SIGSTOP)
@@ -223,6 +185,8 @@ class Campaign:
         # Time passes between what was saved and the end.
         time.sleep(self._chance.choice((0.0, 0.3)))
         self._server.stop(signal.SIGKILL)
+        for name, writer in self._writers.items():
+            self.outcome.redis_forgot(writer, since=self._deleted_before[name])
         self._server.start()
 
     def _cut_off(self) -> None:
@@ -242,9 +206,20 @@ class Campaign:
         time.sleep(self._chance.choice((0.2, 1.0)))
         ballast.unlink()
 
-    def _redis(self, *words: str) -> None:
-        import redis
+    def _freeze_disk(self) -> None:
+        """The disk of some targets does not answer. The others are written all the same."""
+        free = next(node for node in self._site.nodes if node != self._site.can_freeze)
+        freeze(self._folder / "frozen")
+        try:
+            before = self.outcome.last(free)
+            wait_until_sync(
+                lambda: self.outcome.last(free) > before + self._site.rate, f"{free} is collected", SETTLE_S
+            )
+            time.sleep(self._chance.choice((0.0, 3.0)))
+        finally:
+            thaw(self._folder / "frozen")
 
+    def _redis(self, *words: str) -> None:
         with redis.Redis(unix_socket_path=str(self._server.socket), socket_timeout=10) as client:
             try:
                 client.execute_command(*words)
@@ -252,44 +227,9 @@ class Campaign:
                 if words[0] != "CLIENT":
                     raise
 
-    # What came of it.
-
-    def _targets(self, node: str) -> list[Path]:
-        return [file for file in sorted((self._folder / "out").glob(f"*/mainlog/{node}")) if file.is_file()]
-
-    def _numbers(self, node: str) -> list[int]:
-        text = b"".join(file.read_bytes() for file in self._targets(node)).decode(errors="replace")
-        *lines, torn = text.split("\n")
-        assert not torn or not lines, f"{node}: the last line is torn: {torn[:80]!r}"
-        numbers = []
-        for at, line in enumerate(lines):
-            found = re.fullmatch(rf"{node} (\d+) (\.*)", line)
-            assert found, f"{node}: line {at} is torn: {line[:120]!r}, behind {lines[at - 1][:60]!r}"
-            assert len(found[2]) == int(found[1]) * 7919 % 90, f"{node}: line {at} is torn: {line[:120]!r}"
-            numbers.append(int(found[1]))
-        return numbers
-
     def _look(self, *, say: bool) -> None:
         for process in self._running.values():
             code = process.popen.poll()
             assert code is None, f"a daemon has ended with {code}: {process.log[-2000:]}"
         if say:
-            print(self.summary, flush=True)
-
-    def _settle(self, written: dict[str, int]) -> None:
-        for node, lines in written.items():
-            self.lines += lines
-            wait_until_sync(lambda n=node, c=lines: self._count(n) >= c, f"all lines of {node} came", _SETTLE_S)  # type: ignore[misc]
-            numbers = self._numbers(node)
-            for at, (number, expected) in enumerate(zip(numbers, range(lines), strict=False)):
-                assert number == expected, f"{node}: line {at} of the targets is line {number} of the log"
-            assert len(numbers) == lines, f"{node}: {len(numbers)} lines in the targets, {lines} were written"
-
-    def _count(self, node: str) -> int:
-        return sum(file.read_bytes().count(b"\n") for file in self._targets(node))
-
-
-def _wait_stopped(pid: int) -> None:
-    """Wait until a process has stopped."""
-    stat = Path(f"/proc/{pid}/stat")
-    wait_until_sync(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "the writer has stopped")
+            print(f"{sum(self.done.values())} faults", flush=True)

@@ -1,4 +1,5 @@
-"""logs_append, logs_lease, logs_commit, logs_rewind, logs_release, logs_forget: the pipe of a log."""
+"""logs_append, logs_lease, logs_commit, logs_stall, logs_rewind, logs_release,
+logs_forget: the pipe of a log."""
 
 from eccmgr.logs.collection.pipe import calls
 from eccmgr.logs.collection.pipe.calls import (
@@ -113,6 +114,29 @@ def test_subscriber_without_manager_holds_nobody_up(cluster: Cluster) -> None:
     cluster.leave(roma)
     pipe.append(tail=place(2).dump(), subscribers=both)
     assert pipe.entries() == []
+
+
+def test_subscriber_that_cannot_write_holds_nobody_up(cluster: Cluster) -> None:
+    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+    pipe.append(record(0, b"a\n"), subscribers=("master", "roma"))
+    master, other = pipe.lease(barca), pipe.lease(roma, "roma")
+    assert master is not None
+    assert other is not None
+    ((sent, _),) = pipe.entries()
+    pipe.commit(master, sent)
+    assert len(pipe.entries()) == 1
+    assert cluster.run(calls.stall(pipe.keys, cluster.options, other)) is CommitVerdict.STALLED
+    assert pipe.entries() == []
+    # It counts again once it has written something.
+    pipe.append(record(2, b"b\n"), tail=place(2).dump(), subscribers=("master", "roma"))
+    pipe.commit(other, sent)
+    pipe.commit(master, pipe.entries()[0][0])
+    assert len(pipe.entries()) == 1
+    pipe.lease(barca, "roma")
+    cluster.leave(roma)
+    assert (
+        cluster.run(calls.stall(pipe.keys, cluster.options, LogLease("roma", roma.private, 1))) is CommitVerdict.FENCED
+    )
 
 
 def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:

@@ -80,12 +80,17 @@ class WrittenLog:
             self.follower.close()
         self.follower = LogFollower(LogFolder(str(self.path)), place or self.place, turns, quiet_s=0.0)
 
+    def ask_again(self, place: LogPlace) -> None:
+        """Have the follower send again what follows a place."""
+        assert self.follower is not None
+        self.follower.go_to(place)
+
     def read(self, most: int = 1 << 20) -> None:
         assert self.follower is not None
         for record in self.follower.read(most):
             if lacks_something(self.place, record):
                 # A manager has the node go back to the place from which it needs more.
-                self.restart()
+                self.ask_again(self.place) if self.place is not None else self.restart()
                 return
             self.take(record)
 

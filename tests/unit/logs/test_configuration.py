@@ -113,6 +113,19 @@ def test_log_with_a_relative_path_is_refused() -> None:
         watching_options(store('cluster { logs = [ a = "x.log" ] }').view())
 
 
+def test_node_may_have_a_path_of_its_own() -> None:
+    text = """
+    Logs {
+      logfile = "/var/log/eccluster/%{l}/%{n}"
+      utc = false
+      Node "west1" { logfile = "/srv/west/%{l}/%{n}" }
+    }
+    """
+    how = gathering(text, "eastmgr")
+    assert how.template_for("WEST1") == Template("/srv/west/%{l}/%{n}", utc=False)
+    assert how.template_for("east1") == how.template
+
+
 def test_node_within_a_manager_counts_there_alone() -> None:
     text = """
     Logs {

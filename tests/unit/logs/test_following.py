@@ -27,6 +27,8 @@ STEPS = st.lists(
                 ("restart", 0),
                 ("go back", 3),
                 ("go back", 10),
+                ("ask again", 3),
+                ("ask again", 10),
             ]
         ),
     ),
@@ -59,8 +61,9 @@ def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
                 log.read(1)
             case "restart":
                 log.restart()
-            case "go back" if log.places:
-                log.restart(log.places[-min(number, len(log.places))][0])
+            case "go back" | "ask again" if log.places:
+                place = log.places[-min(number, len(log.places))][0]
+                (log.restart if step == "go back" else log.ask_again)(place)
     log.reopen()
     log.write(1)
     log.read_all()
@@ -183,6 +186,28 @@ def test_deleted_file_that_is_open_is_read(log: WrittenLog) -> None:
     log.write(1)
     log.read_all()
     assert log.taken.splitlines(keepends=True) == log.written
+
+
+def test_deleted_file_that_is_open_is_sent_again(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    log.write(2)
+    rotated = log.rename()
+    log.reopen()
+    log.write(1)
+    log.read_all()
+    asked = log.places[0][0]
+    log.rename().unlink()
+    log.reopen()
+    log.write(1)
+    log.restart(asked)
+    log.read(1)
+    rotated.unlink()
+    log.ask_again(asked)
+    log.taken, log.place = log.taken[: log.places[0][1]], asked
+    log.read_all()
+    assert log.taken == b"".join((*log.written[:5], log.written[-1]))
+    assert log.lost == len(log.written[5])
 
 
 def test_cut_without_copy_is_counted(log: WrittenLog) -> None:

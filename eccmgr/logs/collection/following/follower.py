@@ -8,11 +8,11 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced, holds
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder
-from eccmgr.logs.collection.following.succession import Turns, successors
+from eccmgr.logs.collection.following.succession import KnownFile, Turns, successors
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record
 
@@ -106,8 +106,30 @@ class LogFollower:
         """Close every file."""
         place = self.place
         for reading in self._open:
+            with contextlib.suppress(Replaced, OSError):
+                reading.look()
+            self.turns.note(reading)
             reading.close()
         self._place, self._reading, self._pending = place, None, []
+
+    def go_to(self, place: LogPlace, said: Iterable[KnownFile] = ()) -> None:
+        """Read on from another place, with what was `said` of the files too.
+
+        Files that are open stay open, since one that was deleted cannot be opened again.
+        """
+        # A file that was passed after the place has to be found anew, and with it those after it.
+        stay = all(reading.turn <= place.turn for reading in self._passed)
+        here, later = None, []
+        for reading in self._open:
+            if reading.turn == place.turn and reading.holds(place):
+                here = reading.again(place)
+            elif stay and reading.turn > place.turn:
+                later.append(reading.again())
+        self.close()
+        passed = [reading for reading in self._passed if stay and reading.turn < place.turn]
+        self._passed = deque(passed, maxlen=_PASSED_MAX)
+        self._place, self._reading, self._pending = place, here, later
+        self.turns = Turns([*said, *self.turns.dump()])
 
     def _note_all(self) -> None:
         for reading in self._open:

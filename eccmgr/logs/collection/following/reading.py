@@ -89,6 +89,12 @@ class FileReading:
         self.head, self.largest, self.changed_ns = head, max(self.largest, status.st_size), status.st_mtime_ns
         return status
 
+    def again(self, place: LogPlace | None = None) -> "FileReading":
+        """The same file, opened once more, from `place` on or from the beginning. Raises OSError."""
+        reading = FileReading(self.source.copy(), self.turn, place)
+        reading.largest, reading.changed_ns, reading.deleted_s = self.largest, self.changed_ns, self.deleted_s
+        return reading
+
     def begin(self) -> None:
         """Note the present first bytes of a file that was empty. Raises OSError."""
         self.changed_ns = self.source.status().st_mtime_ns

@@ -181,9 +181,12 @@ class LogSender:
         """Go on where the pipe ends now. If that is unknown, go on where this node is."""
         place = place_in(tail)
         if place is not None:
-            await asyncio.to_thread(self._follower.close)
-            turns = Turns([*parse_files(said), *self._follower.turns.dump()])
-            self._follower = LogFollower(self._folder, place, turns)
+            files = parse_files(said)
+            try:
+                await asyncio.to_thread(self._follower.go_to, place, files)
+            except OSError:
+                turns = Turns([*files, *self._follower.turns.dump()])
+                self._follower = LogFollower(self._folder, place, turns)
             self._unsent, self._full = [], 0
         self._tail = tail
 

@@ -14,6 +14,7 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import EccmgrError
 from eccmgr.logs.collection.gathering.checkpoint import Notes
 from eccmgr.logs.collection.gathering.gatherer import Gatherer
+from eccmgr.logs.collection.gathering.hanging import ends, in_thread
 from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.logs.collection.gathering.targets import Modes, Targets
 from eccmgr.logs.collection.gathering.writing import Writer, reason
@@ -111,13 +112,12 @@ class GatheringPart(Part):
             if writer is None:
                 await asyncio.sleep(_RETRY_S)
                 continue
-            self.gatherer = Gatherer(self._link, self._keys, self._options, self._session, writer, how)
+            gatherer = self.gatherer = Gatherer(self._link, self._keys, self._options, self._session, writer, how)
             try:
-                await self._until_changed(self.gatherer)
+                await self._until_changed(gatherer)
             finally:
-                # A write that is under way ends first: the lock of the gatherer is held by it.
                 await asyncio.shield(self.finish())
-                await asyncio.to_thread(writer.targets.close)
+                await ends(in_thread(gatherer.writer.targets.close), lambda: 0)
 
     async def _until_changed(self, gatherer: Gatherer) -> None:
         work, change = asyncio.ensure_future(gatherer.run()), asyncio.ensure_future(self._changed.wait())
@@ -134,7 +134,7 @@ class GatheringPart(Part):
         roots = [template for template in (how.template, *(each for each, _ in how.of_nodes.values())) if template]
         folder = how.cache or f"{roots[0].root}/{_NOTES}"
         try:
-            notes = await asyncio.to_thread(functools.partial(Notes, folder, how.dir_mode))
+            notes = await in_thread(functools.partial(Notes, folder, how.dir_mode))
         except OSError as error:
             if reason(error) != self.fault:
                 log.error("logs not collected", folder=folder, reason=reason(error))

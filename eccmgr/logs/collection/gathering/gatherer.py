@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -11,10 +12,12 @@ from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
 from eccmgr.logs.collection.gathering.catalogue import LogCatalogue, read_catalogue, say_wishes
-from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, start
+from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, Start, start
+from eccmgr.logs.collection.gathering.hanging import FAULT, Hanging, ends, in_thread
 from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
-from eccmgr.logs.collection.gathering.writing import Writer, Writing, reason
+from eccmgr.logs.collection.gathering.targets import LogTarget
+from eccmgr.logs.collection.gathering.writing import Batch, Writer, Writing, reason
 from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.options import GatheringOptions
 from eccmgr.logs.collection.pipe import calls
@@ -23,6 +26,7 @@ from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 LOOK_S = 1.0
@@ -42,7 +46,8 @@ class Gatherer:
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, writer: Writer, how: GatheringOptions
     ) -> None:
         self._link, self._keys, self._options, self._session = link, keys, options, session
-        self._writer, self.how = writer, how
+        self.writer, self.how = writer, how
+        self._hanging = Hanging()
         self.stands: dict[Unit, Stand] = {}
         self.catalogue = LogCatalogue({}, {}, {})
         self.counted: Counter[str] = Counter()
@@ -118,7 +123,11 @@ class Gatherer:
 
     async def _take_all(self, share: LogShare, private: str) -> None:
         for unit in self.catalogue.units(share):
-            if unit not in self.stands and self.how.template_for(unit.node) is not None:
+            if (
+                unit not in self.stands
+                and not self._hanging.holds_up(unit, None)
+                and self.how.template_for(unit.node) is not None
+            ):
                 await self._take(unit, private)
 
     async def _take(self, unit: Unit, private: str) -> None:
@@ -128,20 +137,45 @@ class Gatherer:
         if leased.lease is None:
             return
         kept = Checkpoint.parse(leased.checkpoint)
-        notes = self._writer.notes
         try:
-            note = await asyncio.to_thread(notes.read, unit.subscriber, unit.node, unit.log)
-            begin = start(kept, note, notes.store)
-            target = begin.target and await asyncio.to_thread(self._writer.restore, begin.target)
+            begin = await self._begin(unit, kept)
         except OSError as error:
             log.warning("log not collected", node=unit.node, log=unit.log, reason=reason(error))
             return
+        if begin is None:
+            return
         stores = kept.stores if kept is not None else {}
-        stand = Stand(unit, keys, leased.lease, begin.place, target, begin.number, stores, begin.lost)
+        stand = Stand(unit, keys, leased.lease, begin.place, begin.target, begin.number, stores, begin.lost)
         self.stands[unit] = stand
         log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
 
+    async def _begin(self, unit: Unit, kept: Checkpoint | None) -> Start | None:
+        """Where to go on with a log; None if a file system does not answer. Raises OSError."""
+        notes, writer = self.writer.notes, self.writer
+        noted = await self._done(in_thread(lambda: notes.read(unit.subscriber, unit.node, unit.log)), unit)
+        if noted is None:
+            return None
+        begin = start(kept, noted.result(), notes.store)
+        if (target := begin.target) is None or self._hanging.holds_up(unit, target):
+            return begin if target is None else None
+        restored = await self._done(in_thread(lambda: writer.restore(target)), unit, target)
+        return None if restored is None else begin._replace(target=restored.result())
+
+    async def _done(
+        self, work: "asyncio.Future[T]", unit: Unit, target: LogTarget | None = None
+    ) -> "asyncio.Future[T] | None":
+        """Work for a log that has come to its end; None if it hangs and is set aside."""
+        if await ends(work, lambda: 0):
+            return work
+        self._hanging.add(work, unit, target)
+        self.writer = self.writer.another()
+        log.error("log not collected", node=unit.node, log=unit.log, reason=FAULT)
+        return None
+
     async def _give_back(self, unit: Unit) -> None:
+        if unit in self._hanging:
+            # Its thread may go on to write at any time.
+            return
         stand = self.stands.pop(unit, None)
         if stand is not None:
             await self._link.run(calls.release(stand.keys, stand.lease))
@@ -157,12 +191,13 @@ class Gatherer:
             # The server has forgotten what this manager has read.
             stand.cursor = b"0-0"
         behind = stand.place is not None and tail.order > stand.place.order
-        idle_at = state.tail.decode() if behind and not stand.fault else ""
+        waits = stand.retry_s > time.monotonic() or self._hanging.holds_up(stand.unit, stand.target)
+        idle_at = state.tail.decode() if behind and not waits else ""
         if idle_at and stand.idle_at == idle_at and stand.idle_cursor == stand.cursor and stand.place is not None:
             # Nothing came for a while, though the pipe ends behind this place.
             stand.cursor = b"0-0"
             entries = await self._read([stand], 1)
-            if not entries.get(stand.keys.pipe):
+            if not entries.get(stand.keys.pipe) and (not stand.fault or await self._can_write(stand)):
                 await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
         stand.idle_at, stand.idle_cursor = idle_at, stand.cursor
 
@@ -173,12 +208,16 @@ class Gatherer:
         more = False
         if not self._session.joined.is_set():
             return False
+        async with self._turn:
+            await self._settle_all(self._hanging.take_ended())
         now = time.monotonic()
         ready = [stand for stand in self.stands.values() if stand.retry_s <= now]
         for at in range(0, len(ready), _GROUP):
             async with self._turn:
                 group = [stand for stand in ready[at : at + _GROUP] if self.stands.get(stand.unit) is stand]
-                more |= await self._collect_from(group)
+                more |= await self._collect_from(
+                    [stand for stand in group if not self._hanging.holds_up(stand.unit, stand.target)]
+                )
         return more
 
     async def _collect_from(self, group: Sequence[Stand]) -> bool:
@@ -195,15 +234,29 @@ class Gatherer:
                     taking = stand.take(came, self._path_of(stand.unit))
                     writings.append(Writing(stand, taking))
                     more |= len(came) >= count or taking.size >= _MANY_BYTES or taking.cursor != came[-1][0]
-        if writings:
-            await asyncio.to_thread(
-                self._writer.write, [each for each in writings if each.taking.has_moved(each.stand)]
-            )
-            settled = await asyncio.gather(*map(self._settle, writings), return_exceptions=True)
-            for error in settled:
-                if isinstance(error, BaseException):
-                    raise error
+        if writings and await self._write([each for each in writings if each.taking.has_moved(each.stand)]):
+            await self._settle_all(writings)
         return more
+
+    async def _write(self, writings: Sequence[Writing]) -> bool:
+        """Write to the files; answers whether that ended. Else what hangs is set aside, and the rest comes again."""
+        batch, writer = Batch(writings), self.writer
+        if not writings:
+            return True
+        work = in_thread(lambda: writer.write(batch))
+        if await ends(work, batch.steps):
+            work.result()
+            return True
+        self.writer = writer.another()
+        for writing in self._hanging.add_batch(work, batch):
+            await self._failed(writing.stand, FAULT)
+        return False
+
+    async def _settle_all(self, writings: Sequence[Writing]) -> None:
+        settled = await asyncio.gather(*map(self._settle, writings), return_exceptions=True)
+        for error in settled:
+            if isinstance(error, BaseException):
+                raise error
 
     async def _read(self, stands: Sequence[Stand], count: int) -> Mapping[str, Entries]:
         """The next entries of the pipes."""
@@ -235,18 +288,33 @@ class Gatherer:
         """Move the checkpoint of what was written, or find out why nothing was."""
         stand, taking = writing.stand, writing.taking
         if writing.fault:
-            return self._failed(stand, writing.fault)
+            return await self._failed(stand, writing.fault)
         if taking.has_moved(stand) and taking.end is not None and self.stands.get(stand.unit) is stand:
             await self._commit(writing)
         if taking.gap and stand.place is not None and self.stands.get(stand.unit) is stand:
+            if stand.fault and not await self._can_write(stand):
+                return None
             stand.cursor = b"0-0"
             await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
         return None
 
+    async def _can_write(self, stand: Stand) -> bool:
+        """Whether a target can be written again: only then is it worth that the node sends anew what it lacks."""
+        writer, path = self.writer, self._path_of(stand.unit)(int(time.time() * 1000))
+        work = in_thread(lambda: writer.probe(stand.target, path))
+        try:
+            done = await self._done(work, stand.unit, stand.target)
+            if done is not None:
+                done.result()
+                return True
+        except OSError as error:
+            await self._failed(stand, reason(error))
+        return False
+
     async def _commit(self, writing: Writing) -> None:
         stand, taking = writing.stand, writing.taking
         assert taking.end is not None
-        number, store, target = stand.number + 1, self._writer.notes.store, writing.target
+        number, store, target = stand.number + 1, self.writer.notes.store, writing.target
         stores = Checkpoint("", stores=stand.stores).seen_stores(store, number)
         path, length = (target.path, target.length) if target is not None else ("", 0)
         lost = stand.lost + taking.lost
@@ -270,17 +338,21 @@ class Gatherer:
         if stand.fault:
             log.info("log written again", node=stand.unit.node, log=stand.unit.log)
             stand.fault, stand.pause_s = "", 0.0
+        stand.has_stalled = False
 
     def _report_lost(self, stand: Stand, taking: Taking) -> None:
         if taking.lost:
             self.counted["lost"] += taking.lost
             log.warning("log bytes lost", node=stand.unit.node, log=stand.unit.log, bytes=taking.lost)
 
-    def _failed(self, stand: Stand, fault: str) -> None:
-        """Try again later. The log says it once."""
+    async def _failed(self, stand: Stand, fault: str) -> None:
+        """Try again later, and hold up nobody until then. The log says it once."""
         if fault != stand.fault:
             path = stand.target.path if stand.target is not None else ""
             log.error("log not written", node=stand.unit.node, log=stand.unit.log, path=path, reason=fault)
         stand.fault = fault
         stand.pause_s = min(_PAUSE_MAX_S, 2 * stand.pause_s or _PAUSE_S)
         stand.retry_s = time.monotonic() + stand.pause_s
+        if not stand.has_stalled:
+            await self._link.run(calls.stall(stand.keys, self._options, stand.lease))
+            stand.has_stalled = True

@@ -74,6 +74,8 @@ class Stand:
     retry_s: float = 0.0
     """The time on the monotonic clock before which it is not tried again."""
     pause_s: float = 0.0
+    has_stalled: bool = False
+    """Whether Redis knows that the target cannot be written."""
     idle_at: str = ""
     """The end of the pipe at the last check, if it was behind this place."""
     idle_cursor: bytes = b""

@@ -15,6 +15,7 @@ from pathlib import Path
 from eccmgr.host.safe_open import find_folder, open_file
 
 _OPEN = os.O_RDWR | os.O_CREAT
+_PROBE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ class Targets:
         if status.st_size > end:
             os.ftruncate(descriptor, end)
         return target, replace(target, length=end)
+
+    def probe(self, target: LogTarget, modes: Modes) -> None:
+        """Find out whether a file can be written, and leave it as it was."""
+        descriptor = self._descriptor(target.path, modes)
+        end = os.fstat(descriptor).st_size
+        try:
+            os.pwrite(descriptor, bytes(_PROBE), end)
+            os.fsync(descriptor)
+        finally:
+            os.ftruncate(descriptor, end)
 
     def force(self, path: str) -> None:
         """Force a file to the disk."""

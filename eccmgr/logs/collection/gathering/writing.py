@@ -1,5 +1,6 @@
 """Writes what was taken from the pipes to the files of this manager, and notes how far. All calls here block."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from eccmgr.logs.collection.gathering.stand import Stand, Taking
 from eccmgr.logs.collection.gathering.targets import LogTarget, Modes, Targets
 
 
-@dataclass
+@dataclass(eq=False)
 class Writing:
     """Bytes for one stand, and what became of them."""
 
@@ -19,39 +20,89 @@ class Writing:
     fault: str = ""
 
 
+class Batch:
+    """What is written in one go, and how far that is. If it hangs, a part of it is set aside with its thread."""
+
+    def __init__(self, writings: Sequence[Writing]) -> None:
+        self.writings = writings
+        self._lock = threading.Lock()
+        self._steps = 0
+        self._at: tuple[Writing, ...] = ()
+        self._aside: Sequence[Writing] | None = None
+
+    def steps(self) -> int:
+        """The number of steps so far."""
+        return self._steps
+
+    def enters(self, *writings: Writing) -> bool:
+        """Whether the next step, which is for these writings, is still to be made by this thread."""
+        with self._lock:
+            if self._aside is not None and not any(writing in self._aside for writing in writings):
+                return False
+            self._steps, self._at = self._steps + 1, writings
+            return True
+
+    def set_aside(self) -> Sequence[Writing]:
+        """Leave to this thread only what hangs, and what is on the same device; answers that."""
+        with self._lock:
+            devices = {writing.stand.target.device for writing in self._at if writing.stand.target is not None}
+            self._aside = [
+                writing
+                for writing in self.writings
+                if writing in self._at or (writing.stand.target is not None and writing.stand.target.device in devices)
+            ]
+            return self._aside
+
+
 class Writer:
     """Writes for all stands of this manager, in one thread at a time."""
 
     def __init__(self, targets: Targets, notes: Notes, modes: Modes) -> None:
         self.targets, self.notes, self.modes = targets, notes, modes
+        self._is_given_up = False
 
-    def write(self, writings: Sequence[Writing]) -> None:
+    def another(self) -> "Writer":
+        """A writer like this one for another thread, since this one hangs."""
+        self._is_given_up = True
+        return Writer(Targets(self.targets.max_open, self.targets.max_idle_s), self.notes, self.modes)
+
+    def write(self, batch: Batch) -> None:
         """Write all, force each file to the disk once, and note it. A target that cannot be written stops no other."""
-        for writing in writings:
-            self._try(writing, self._put)
-        paths = {writing.target.path for writing in writings if writing.target is not None and writing.taking.data}
-        faults = {}
-        for path in paths:
-            try:
-                self.targets.force(path)
-            except OSError as error:
-                faults[path] = reason(error)
-        for writing in writings:
-            if writing.target is not None and writing.target.path in faults:
-                writing.fault = writing.fault or faults[writing.target.path]
-            if not writing.fault:
-                self._try(writing, self._note)
-        self.targets.close_idle()
+        for act in (self._put, self._force, self._note):
+            for writing in batch.writings:
+                if not writing.fault and batch.enters(writing):
+                    self._try(writing, act)
+        self._clear()
 
     def restore(self, target: LogTarget) -> LogTarget:
         """Cut a target back to what is valid. Raises OSError."""
-        return self.targets.restore(target, self.modes)
+        try:
+            return self.targets.restore(target, self.modes)
+        finally:
+            self._clear()
+
+    def probe(self, target: LogTarget | None, path: str) -> None:
+        """Find out whether a target, or the first one at `path`, can be written. Raises OSError."""
+        try:
+            self.targets.probe(target or self.targets.begin(path, self.modes), self.modes)
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._is_given_up:
+            self.targets.close()
+        else:
+            self.targets.close_idle()
 
     def _try(self, writing: Writing, act: Callable[[Writing], None]) -> None:
         try:
             act(writing)
         except OSError as error:
             writing.fault = reason(error)
+
+    def _force(self, writing: Writing) -> None:
+        if writing.target is not None and writing.taking.data:
+            self.targets.force(writing.target.path)
 
     def _put(self, writing: Writing) -> None:
         stand, taking = writing.stand, writing.taking

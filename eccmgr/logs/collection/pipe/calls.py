@@ -26,6 +26,7 @@ class CommitVerdict(enum.StrEnum):
     KEPT = "kept"
     REWOUND = "rewound"
     RELEASED = "released"
+    STALLED = "stalled"
     FENCED = "fenced"
     """Another manager has the lease, or nobody."""
 
@@ -114,6 +115,12 @@ def commit(
     """Move the checkpoint, behind the record with which `has` bytes had gone into the pipe."""
     args = (to_ms(options.max_step_s), lease.subscriber, lease.private, lease.epoch, checkpoint, has)
     return ScriptCall("logs_commit", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
+
+
+def stall(at: PipeKeys, options: ClusterOptions, lease: LogLease) -> ScriptCall[CommitVerdict]:
+    """Hold up no other subscriber, since this one cannot write."""
+    args = (to_ms(options.max_step_s), lease.subscriber, lease.private, lease.epoch)
+    return ScriptCall("logs_stall", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
 
 
 def rewind(at: PipeKeys, lease: LogLease, place: LogPlace) -> ScriptCall[CommitVerdict]:

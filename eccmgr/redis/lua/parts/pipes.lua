@@ -6,6 +6,9 @@
 -- The lifetime of a pipe that nobody uses, in ms.
 local PIPE_TTL = 30 * 24 * 3600 * 1000
 
+-- Stands in place of the bytes that a subscriber has, while it cannot write them.
+local STALLED = '-'
+
 -- The number in a field of the state; 0 if it cannot be read.
 local function counted(state, field)
   return whole(redis.call('HGET', state, field)) or 0
@@ -28,12 +31,13 @@ local function holds(state, subscriber, holder, epoch)
 end
 
 -- Takes out of the pipe what all subscribers with a live manager have written. A subscriber without one does not hold
--- up the others: its next manager asks for what is missing.
+-- up the others, nor one that cannot write: its manager asks later for what is missing.
 local function trim(state, pipe, sessions, clock)
   local least, taken = nil, counted(state, 'taken')
   for subscriber in (redis.call('HGET', state, 'subscribes') or ''):gmatch('[^,]+') do
     local holder = holder_of(state, subscriber)
-    if holder and not is_over(tonumber(redis.call('ZSCORE', sessions, holder) or ''), clock) then
+    local stalls = redis.call('HGET', state, 'has:' .. subscriber) == STALLED
+    if holder and not stalls and not is_over(tonumber(redis.call('ZSCORE', sessions, holder) or ''), clock) then
       local has = counted(state, 'has:' .. subscriber)
       least = math.min(least or has, has)
     end
