@@ -27,6 +27,7 @@ def disk(folder: Path) -> Iterator[Path]:
         yield path
 
 
+@pytest.mark.timeout(400)
 def test_target_that_hangs_stops_no_other(site: Collection, disk: Path) -> None:
     site.manager("barca", more=f'Node "west1" {{ logfile = "{disk}/%{{l}}/%{{n}}" }}')
     hanging = disk / "mainlog" / "west1"
@@ -48,6 +49,7 @@ def test_target_that_hangs_stops_no_other(site: Collection, disk: Path) -> None:
     assert hanging.read_text() == expected
 
 
+@pytest.mark.timeout(400)
 def test_subscriber_that_cannot_write_delays_no_other(site: Collection) -> None:
     folder = site.folder / "east1"
     folder.mkdir()

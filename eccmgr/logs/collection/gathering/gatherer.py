@@ -22,6 +22,7 @@ from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.options import GatheringOptions
 from eccmgr.logs.collection.pipe import calls
 from eccmgr.logs.collection.pipe.calls import CommitVerdict, PipeKeys, place_in
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -249,7 +250,7 @@ class Gatherer:
             return True
         self.writer = writer.another()
         for writing in self._hanging.add_batch(work, batch):
-            await self._failed(writing.stand, FAULT)
+            await self._failed(writing.stand, FAULT, writing.taking.begin)
         return False
 
     async def _settle_all(self, writings: Sequence[Writing]) -> None:
@@ -288,7 +289,7 @@ class Gatherer:
         """Move the checkpoint of what was written, or find out why nothing was."""
         stand, taking = writing.stand, writing.taking
         if writing.fault:
-            return await self._failed(stand, writing.fault)
+            return await self._failed(stand, writing.fault, taking.begin)
         if taking.has_moved(stand) and taking.end is not None and self.stands.get(stand.unit) is stand:
             await self._commit(writing)
         if taking.gap and stand.place is not None and self.stands.get(stand.unit) is stand:
@@ -345,8 +346,11 @@ class Gatherer:
             self.counted["lost"] += taking.lost
             log.warning("log bytes lost", node=stand.unit.node, log=stand.unit.log, bytes=taking.lost)
 
-    async def _failed(self, stand: Stand, fault: str) -> None:
-        """Try again later, and hold up nobody until then. The log says it once."""
+    async def _failed(self, stand: Stand, fault: str, begin: LogPlace | None = None) -> None:
+        """Try again later, and hold up nobody until then. The log says it once.
+
+        The pipe goes on without a stand that fails, so one without a place needs that of its first record, `begin`.
+        """
         if fault != stand.fault:
             path = stand.target.path if stand.target is not None else ""
             log.error("log not written", node=stand.unit.node, log=stand.unit.log, path=path, reason=fault)
@@ -354,5 +358,8 @@ class Gatherer:
         stand.pause_s = min(_PAUSE_MAX_S, 2 * stand.pause_s or _PAUSE_S)
         stand.retry_s = time.monotonic() + stand.pause_s
         if not stand.has_stalled:
-            await self._link.run(calls.stall(stand.keys, self._options, stand.lease))
+            first = ""
+            if stand.place is None and begin is not None:
+                stand.place, first = begin, Checkpoint(begin.dump(), epoch=stand.lease.epoch).dump()
+            await self._link.run(calls.stall(stand.keys, self._options, stand.lease, first))
             stand.has_stalled = True

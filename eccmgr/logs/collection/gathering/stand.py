@@ -28,6 +28,7 @@ class Taking:
 
     path: str = ""
     data: list[bytes] = field(default_factory=list)
+    begin: LogPlace | None = None
     end: LogPlace | None = None
     wall_ms: int = 0
     has: int = 0
@@ -49,6 +50,7 @@ class Taking:
         """Add a record, which goes to `path` as `text`."""
         if text:
             self.data.append(text)
+        self.begin = self.begin or record.begin
         self.path, self.end, self.wall_ms = path, record.end, record.wall_ms
         self.lost += record.lost
 

@@ -117,9 +117,9 @@ def commit(
     return ScriptCall("logs_commit", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
 
 
-def stall(at: PipeKeys, options: ClusterOptions, lease: LogLease) -> ScriptCall[CommitVerdict]:
-    """Hold up no other subscriber, since this one cannot write."""
-    args = (to_ms(options.max_step_s), lease.subscriber, lease.private, lease.epoch)
+def stall(at: PipeKeys, options: ClusterOptions, lease: LogLease, checkpoint: str = "") -> ScriptCall[CommitVerdict]:
+    """Hold up no other subscriber, since this one cannot write. `checkpoint` counts if it has none yet."""
+    args = (to_ms(options.max_step_s), lease.subscriber, lease.private, lease.epoch, checkpoint)
     return ScriptCall("logs_stall", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
 
 
