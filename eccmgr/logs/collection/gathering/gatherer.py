@@ -17,7 +17,7 @@ from eccmgr.logs.collection.gathering.hanging import FAULT, Hanging, ends, in_th
 from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget
-from eccmgr.logs.collection.gathering.writing import Batch, Writer, Writing, reason
+from eccmgr.logs.collection.gathering.writing import WriteBatch, Writer, Writing, reason
 from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.options import GatheringOptions
 from eccmgr.logs.collection.pipe import calls
@@ -241,7 +241,7 @@ class Gatherer:
 
     async def _write(self, writings: Sequence[Writing]) -> bool:
         """Write to the files; answers whether that ended. Else what hangs is set aside, and the rest comes again."""
-        batch, writer = Batch(writings), self.writer
+        batch, writer = WriteBatch(writings), self.writer
         if not writings:
             return True
         work = in_thread(lambda: writer.write(batch))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget
-from eccmgr.logs.collection.gathering.writing import Batch, Writing
+from eccmgr.logs.collection.gathering.writing import WriteBatch, Writing
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Hanging:
             return len(self._hung) >= _MOST
         return any(target.device in hung.devices for hung in self._hung)
 
-    def add_batch(self, work: "asyncio.Future[None]", batch: Batch) -> Sequence[Writing]:
+    def add_batch(self, work: "asyncio.Future[None]", batch: WriteBatch) -> Sequence[Writing]:
         """Set aside what hangs of a batch, with everything of it that is on the same device; answers it."""
         writings = batch.set_aside()
         targets = [writing.stand.target for writing in writings]

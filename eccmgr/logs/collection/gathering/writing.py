@@ -20,7 +20,7 @@ class Writing:
     fault: str = ""
 
 
-class Batch:
+class WriteBatch:
     """What is written in one go, and how far that is. If it hangs, a part of it is set aside with its thread."""
 
     def __init__(self, writings: Sequence[Writing]) -> None:
@@ -66,7 +66,7 @@ class Writer:
         self._is_given_up = True
         return Writer(Targets(self.targets.max_open, self.targets.max_idle_s), self.notes, self.modes)
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: WriteBatch) -> None:
         """Write all, force each file to the disk once, and note it. A target that cannot be written stops no other."""
         for act in (self._put, self._force, self._note):
             for writing in batch.writings:
