@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,15 +71,23 @@ class PublicKey:
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` is this key's signature of `data`."""
+        return len(signature) == _SIGNATURE_BYTES and self._fits(signature, data)
+
+    @functools.cached_property
+    def _fits(self) -> Callable[[bytes, bytes], bool]:
+        """Does the work of `verify`. It is made once, because an import costs a tenth of a verification."""
         from cryptography.exceptions import InvalidSignature
 
-        if len(signature) != _SIGNATURE_BYTES:
-            return False
-        try:
-            self._ed25519.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+        verify = self._ed25519.verify
+
+        def fits(signature: bytes, data: bytes) -> bool:
+            try:
+                verify(signature, data)
+            except InvalidSignature:
+                return False
+            return True
+
+        return fits
 
     @functools.cached_property
     def _ed25519(self) -> "Ed25519PublicKey":

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed
+from eccmgr.access.statements import CommandStatement, ReleaseStatement
 from eccmgr.access.trusted_keys import NotAuthentic
 
 EARLY_MS = 5_000
@@ -48,11 +48,12 @@ class Recipient:
             raise NotAuthentic(f"it was signed for {statement.w[:200]}, where this node is not")
         self.check_times(statement, now_ms)
 
-    def check_release(
-        self, release: ReleaseStatement, command: CommandStatement, signed_command: Signed, now_ms: int
-    ) -> None:
-        """Check that `release` lets this node begin the rolling command `command` now. Raises NotAuthentic."""
-        if release.id != command.id or release.of != signed_command.digest:
+    def check_release(self, release: ReleaseStatement, command: CommandStatement, digest: str, now_ms: int) -> None:
+        """Check that `release` lets this node begin the rolling command `command` now. Raises NotAuthentic.
+
+        `digest` is that of the command's statement.
+        """
+        if release.id != command.id or release.of != digest:
             raise NotAuthentic("its release is for another command")
         if self.name.lower() not in release.nodes:
             raise NotAuthentic("its release is for other nodes")

@@ -5,6 +5,7 @@ one kind can never take the place of another kind's. Times are whole millisecond
 """
 
 import base64
+import binascii
 import hashlib
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -26,7 +27,7 @@ class Signed(NamedTuple):
     @classmethod
     def read(cls, env: str | bytes, sig: str | bytes) -> "Signed":
         """Read a statement as `kept` gives it. Raises ValueError."""
-        return cls(env.encode() if isinstance(env, str) else env, base64.b64decode(sig, validate=True))
+        return cls(env.encode() if isinstance(env, str) else env, binascii.a2b_base64(sig, strict_mode=True))
 
     @property
     def kept(self) -> tuple[bytes, bytes]:

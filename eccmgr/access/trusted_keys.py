@@ -3,7 +3,7 @@
 import functools
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -25,20 +25,28 @@ class NotAuthentic(EccmgrError):
     """Raised for a statement that no trusted key has signed, or that is not for this cluster, node or time."""
 
 
-class _Opened:
-    """The latest statements that were authentic, each with its key: all nodes of a process verify one only once."""
+class Opened(NamedTuple, Generic[S]):
+    """An authentic statement, the key that signed it, and its digest."""
+
+    key: PublicKey
+    statement: S
+    digest: str
+
+
+class _LatestOpened:
+    """The latest statements that were authentic: all nodes of a process verify one only once."""
 
     ENTRIES_MAX = 4096
     BYTES_MAX = 4 * 1024 * 1024
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[type[SignedStatement], Signed], tuple[PublicKey, SignedStatement]] = OrderedDict()
+        self._kept: OrderedDict[tuple[type[SignedStatement], Signed], Opened[SignedStatement]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, kind: type[SignedStatement], signed: Signed) -> tuple[PublicKey, SignedStatement] | None:
+    def get(self, kind: type[SignedStatement], signed: Signed) -> Opened[SignedStatement] | None:
         return self._kept.get((kind, signed))
 
-    def keep(self, kind: type[SignedStatement], signed: Signed, opened: tuple[PublicKey, SignedStatement]) -> None:
+    def keep(self, kind: type[SignedStatement], signed: Signed, opened: Opened[SignedStatement]) -> None:
         """Keep a statement; the oldest ones make room for it."""
         if (kind, signed) not in self._kept:
             self._kept[kind, signed] = opened
@@ -48,7 +56,7 @@ class _Opened:
             self._bytes -= len(oldest.env)
 
 
-_opened = _Opened()
+_opened = _LatestOpened()
 
 
 class _Signer(msgspec.Struct):
@@ -73,14 +81,20 @@ class TrustedKeys:
 
         `now_ms` is the time on the wall clock. Raises NotAuthentic.
         """
+        return self.opened(signed, kind, cluster, now_ms, longest).statement
+
+    def opened(self, signed: Signed, kind: type[S], cluster: str, now_ms: int, longest: int) -> Opened[S]:
+        """As `open`, with the digest of the statement."""
         if not signed.env:
             raise NotAuthentic("it is not signed")
         if len(signed.env) > longest:
             raise NotAuthentic(f"its statement has {len(signed.env)} bytes (limit {longest})")
         if (opened := _opened.get(kind, signed)) is not None:
-            signer, known = opened
-            if self._by_kid.get(signer.kid) == signer and signer.counts_at(now_ms) and known.c == cluster:
-                return cast(S, known)
+            signer = opened.key
+            # Mostly it is the very same key; to compare two keys costs more.
+            trusted = (own := self._by_kid.get(signer.kid)) is signer or own == signer
+            if trusted and signer.counts_at(now_ms) and opened.statement.c == cluster:
+                return cast(Opened[S], opened)
         kid = _read(_signer, signed, longest).kid
         if (key := self._by_kid.get(kid)) is None:
             raise NotAuthentic("it is signed with a key that is not trusted here")
@@ -91,8 +105,9 @@ class TrustedKeys:
         statement: S = _read(_decoder(kind), signed, longest)
         if statement.c != cluster:
             raise NotAuthentic(f"it is for the cluster '{statement.c}', not for '{cluster}'")
-        _opened.keep(kind, signed, (key, statement))
-        return statement
+        made = Opened(key, statement, signed.digest)
+        _opened.keep(kind, signed, cast(Opened[SignedStatement], made))
+        return made
 
 
 def unverified(signed: Signed, kind: type[S], longest: int = LONGEST_STATEMENT) -> S:

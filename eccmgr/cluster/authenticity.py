@@ -92,8 +92,9 @@ class AnswerVerifier:
         if not self._authorities() or not entries:
             return entries
         answered = [node for node, entry in entries.items() if entry.state is not State.RUNNING]
-        await self.certificates.read([node for node in answered if node not in self.certificates])
-        faults = self._faults(sent, entries, answered)
+        await self.certificates.read(self.certificates.lacking(answered))
+        if not (faults := self._faults(sent, entries, answered)):
+            return entries
         if changed := [node for node in faults if node in self.certificates]:
             # Meanwhile the node may have another key.
             await self.certificates.read(changed)
@@ -114,13 +115,11 @@ class AnswerVerifier:
     def _check(self, sent: Sent, node: str, entry: Entry, authorities: TrustedKeys, now_ms: int) -> None:
         if self._key is None or self._secrets is None:
             raise NotAuthentic("this manager has no signing_key to verify it with")
-        answer = SealedAnswer(
-            *(sent.id, sent.of, entry.private_name, entry.state.value),
-            *(entry.took_ms, entry.flags, entry.sealed),
-        )
-        secret = self._secrets.with_other(self.certificates.key_of(node, authorities, now_ms), node)
-        if not is_sealed(answer, entry.seals, self._key.public.kid, secret):
-            raise NotAuthentic("its seal does not fit" if entry.seals else "it is not sealed")
+        state, private_name, _, took_ms, _, _, flags, seals, sealed = entry
+        answer = SealedAnswer(sent.id, sent.of, private_name, state.value, took_ms, flags, sealed)
+        mac = self._secrets.with_other(self.certificates.key_of(node, authorities, now_ms), node)
+        if not is_sealed(answer, seals, self._key.public.kid, mac):
+            raise NotAuthentic("its seal does not fit" if seals else "it is not sealed")
 
 
 def _false(entry: Entry, fault: str) -> Entry:

@@ -48,6 +48,11 @@ class ShownCertificates:
     def __contains__(self, node: str) -> bool:
         return node in self._known
 
+    def lacking(self, nodes: Iterable[str]) -> list[str]:
+        """Those of `nodes` whose certificates were not read yet."""
+        known = self._known
+        return [node for node in nodes if node not in known]
+
     def key_of(self, node: str, authorities: TrustedKeys, now_ms: int) -> PublicKey:
         """The key that speaks for a node at `now_ms`, as one of `authorities` has certified. Raises NotAuthentic."""
         if (certificate := self._known.get(node)) is None:

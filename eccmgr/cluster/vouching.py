@@ -54,7 +54,7 @@ class MemberVerifier:
         if not self.is_asked:
             return {}
         nodes = [(member.node_name.lower(), member) for member in members if member.node_name]
-        await self._certificates.read({node for node, _ in nodes if node not in self._certificates})
+        await self._certificates.read(self._certificates.lacking({node for node, _ in nodes}))
         if faults := self._faults(nodes):
             # Meanwhile the node may have another key.
             await self._certificates.read({node for node, member in nodes if member.private_name in faults})

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
 import structlog
+from msgspec.structs import force_setattr as _set
 
 from eccmgr.access.recipient import WARNED_MS, Recipient
 from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed, SignedStatement, WithdrawalStatement
@@ -48,19 +48,19 @@ class Authenticity:
             return
         now_ms = self._wall_ms()
         signed = _signed(message.env, message.sig)
-        statement = trusted.open(signed, CommandStatement, self._cluster, now_ms, LONGEST_COMMAND)
+        _, statement, digest = trusted.opened(signed, CommandStatement, self._cluster, now_ms, LONGEST_COMMAND)
         self._recipient.check(statement, message.id, now_ms)
         until_ms = statement.exp
         if statement.b is True:
             if not message.release_env:
                 raise NotAuthentic("it goes out in batches, and it was not released to this node")
             release = self._open(trusted, message.release_env, message.release_sig, ReleaseStatement, now_ms)
-            self._recipient.check_release(release, statement, signed, now_ms)
+            self._recipient.check_release(release, statement, digest, now_ms)
             until_ms = min(until_ms, release.exp)
         self._watch_skew(statement.iat - now_ms, message.id)
-        _fill(message, statement, signed.digest)
+        _fill(message, statement, digest)
         begin_by = min(message.begin_by, time.monotonic() + (until_ms - now_ms) / 1000)
-        msgspec.structs.force_setattr(message, "begin_by", begin_by)
+        _set(message, "begin_by", begin_by)
 
     def check_withdrawal(self, withdrawal: Withdrawal) -> None:
         """Raises NotAuthentic if no trusted manager withdraws this command now."""
@@ -84,9 +84,10 @@ class Authenticity:
 
 
 def _fill(message: Message, statement: CommandStatement, digest: str) -> None:
-    known = {"text": statement.x, "issuer": statement.u, "target": statement.t, "of": digest}
-    for name, value in known.items():
-        msgspec.structs.force_setattr(message, name, value)
+    _set(message, "text", statement.x)
+    _set(message, "issuer", statement.u)
+    _set(message, "target", statement.t)
+    _set(message, "of", digest)
 
 
 def _signed(env: str, sig: str) -> Signed:

@@ -150,7 +150,7 @@ def test_signed_id_is_the_one_that_counts() -> None:
 def test_release_holds_for_its_command_and_nodes() -> None:
     command = signed(COMMAND, KEY)
     release = ReleaseStatement(c="lab", id="01", of=command.digest, nodes=("east1",), iat=NOW, exp=NOW + 9)
-    RECIPIENT.check_release(release, COMMAND, command, NOW)
+    RECIPIENT.check_release(release, COMMAND, command.digest, NOW)
     for values, reason in (
         ({"id": "02"}, "another command"),
         ({"of": "0" * 64}, "another command"),
@@ -158,7 +158,7 @@ def test_release_holds_for_its_command_and_nodes() -> None:
         ({"exp": NOW - 1}, "expired"),
     ):
         with pytest.raises(NotAuthentic, match=reason):
-            RECIPIENT.check_release(msgspec.structs.replace(release, **values), COMMAND, command, NOW)
+            RECIPIENT.check_release(msgspec.structs.replace(release, **values), COMMAND, command.digest, NOW)
 
 
 def test_release_names_at_most_200_nodes() -> None:
