@@ -25,7 +25,7 @@ class NotAuthentic(EccmgrError):
     """Raised for a statement that no trusted key has signed, or that is not for this cluster, node or time."""
 
 
-class Opened(NamedTuple, Generic[S]):
+class Authentic(NamedTuple, Generic[S]):
     """An authentic statement, the key that signed it, and its digest."""
 
     key: PublicKey
@@ -40,13 +40,13 @@ class _LatestOpened:
     BYTES_MAX = 4 * 1024 * 1024
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[type[SignedStatement], Signed], Opened[SignedStatement]] = OrderedDict()
+        self._kept: OrderedDict[tuple[type[SignedStatement], Signed], Authentic[SignedStatement]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, kind: type[SignedStatement], signed: Signed) -> Opened[SignedStatement] | None:
+    def get(self, kind: type[SignedStatement], signed: Signed) -> Authentic[SignedStatement] | None:
         return self._kept.get((kind, signed))
 
-    def keep(self, kind: type[SignedStatement], signed: Signed, opened: Opened[SignedStatement]) -> None:
+    def keep(self, kind: type[SignedStatement], signed: Signed, opened: Authentic[SignedStatement]) -> None:
         """Keep a statement; the oldest ones make room for it."""
         if (kind, signed) not in self._kept:
             self._kept[kind, signed] = opened
@@ -83,7 +83,7 @@ class TrustedKeys:
         """
         return self.opened(signed, kind, cluster, now_ms, longest).statement
 
-    def opened(self, signed: Signed, kind: type[S], cluster: str, now_ms: int, longest: int) -> Opened[S]:
+    def opened(self, signed: Signed, kind: type[S], cluster: str, now_ms: int, longest: int) -> Authentic[S]:
         """As `open`, with the digest of the statement."""
         if not signed.env:
             raise NotAuthentic("it is not signed")
@@ -94,7 +94,7 @@ class TrustedKeys:
             # Mostly it is the very same key; to compare two keys costs more.
             trusted = (own := self._by_kid.get(signer.kid)) is signer or own == signer
             if trusted and signer.counts_at(now_ms) and opened.statement.c == cluster:
-                return cast(Opened[S], opened)
+                return cast(Authentic[S], opened)
         kid = _read(_signer, signed, longest).kid
         if (key := self._by_kid.get(kid)) is None:
             raise NotAuthentic("it is signed with a key that is not trusted here")
@@ -105,8 +105,8 @@ class TrustedKeys:
         statement: S = _read(_decoder(kind), signed, longest)
         if statement.c != cluster:
             raise NotAuthentic(f"it is for the cluster '{statement.c}', not for '{cluster}'")
-        made = Opened(key, statement, signed.digest)
-        _opened.keep(kind, signed, cast(Opened[SignedStatement], made))
+        made = Authentic(key, statement, signed.digest)
+        _opened.keep(kind, signed, cast(Authentic[SignedStatement], made))
         return made
 
 

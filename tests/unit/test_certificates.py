@@ -1,6 +1,8 @@
 """Certificates of nodes, and seals of their answers."""
 
 import datetime as dt
+import hmac
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from eccmgr.access.certificates import Certificate, certify
 from eccmgr.access.keys import SigningKey
-from eccmgr.access.seals import AnswerSealer, SealedAnswer, Secrets, is_sealed
+from eccmgr.access.seals import AnswerSealer, Mac, SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import Signed
 from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 
@@ -84,6 +86,46 @@ def test_seal_covers_all_that_an_answer_says(changes: dict[str, object]) -> None
     seals = AnswerSealer(NODE, "lab", "east1", lambda: TrustedKeys([MANAGER.public])).seals(ANSWER)
     secret = Secrets(MANAGER, "lab").with_other(NODE.public, "east1")
     assert not is_sealed(ANSWER._replace(**changes), seals, MANAGER.public.kid, secret)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=300))
+def test_mac_is_hmac_sha256(secret: bytes, message: bytes) -> None:
+    mac = Mac(secret)
+    assert mac.of(message) == hmac.new(secret, message, "sha256").hexdigest()
+    assert mac.of(message) == mac.of(message)
+
+
+def test_seals_follow_the_trusted_managers() -> None:
+    trusted = [TrustedKeys([MANAGER.public])]
+    sealer = AnswerSealer(NODE, "lab", "east1", lambda: trusted[-1])
+    for managers in ([MANAGER], [OTHER], [OTHER, MANAGER], []):
+        trusted.append(TrustedKeys([manager.public for manager in managers]))
+        seals = sealer.seals(ANSWER)
+        for manager in (MANAGER, OTHER):
+            mac = Secrets(manager, "lab").with_other(NODE.public, "east1")
+            assert is_sealed(ANSWER, seals, manager.public.kid, mac) is (manager in managers)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda seal: seal[:-1],
+        lambda seal: seal + b"0",
+        lambda seal: seal + b"\n",
+        lambda seal: seal.upper(),
+        lambda seal: seal[:-64] + b"0" * 64,
+        lambda seal: seal[:-64],
+        lambda seal: seal[17:],
+        lambda seal: b"\xff" + seal,
+        lambda _seal: b"",
+        lambda seal: b" ".join([b"x"] * 64 + [seal]),
+    ],
+)
+def test_changed_seal_does_not_fit(changed: Callable[[bytes], bytes]) -> None:
+    seals = AnswerSealer(NODE, "lab", "east1", lambda: TrustedKeys([MANAGER.public])).seals(ANSWER)
+    mac = Secrets(MANAGER, "lab").with_other(NODE.public, "east1")
+    assert is_sealed(ANSWER, seals, MANAGER.public.kid, mac)
+    assert not is_sealed(ANSWER, changed(seals), MANAGER.public.kid, mac)
 
 
 def test_seal_of_another_node_does_not_fit() -> None:

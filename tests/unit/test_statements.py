@@ -1,10 +1,14 @@
 """Signed statements, and a node's checks of them."""
 
+import base64
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eccmgr.access.keys import SigningKey
 from eccmgr.access.recipient import Recipient
@@ -17,6 +21,7 @@ from eccmgr.access.statements import (
     SignedStatement,
     WithdrawalStatement,
     signed,
+    signed_bytes,
 )
 from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 
@@ -60,6 +65,111 @@ def test_statement_is_read_as_it_was_signed() -> None:
 def test_statement_that_nobody_trusted_signed_is_refused(sent: Signed, reason: str) -> None:
     with pytest.raises(NotAuthentic, match=reason):
         opened(sent)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+def test_any_changed_bit_makes_a_statement_a_forgery(place: int, bit: int) -> None:
+    sent = signed(COMMAND, KEY)
+    for part in Signed._fields:
+        raw = bytearray(getattr(sent, part))
+        raw[place % len(raw)] ^= 1 << bit
+        with pytest.raises(NotAuthentic):
+            opened(sent._replace(**{part: bytes(raw)}))
+
+
+@pytest.mark.parametrize(
+    ("true", "forged"),
+    [
+        (b'"v":1', b'"v":2'),
+        (b'"v":1', b'"v":"1"'),
+        (b'"v":1', b'"v":true'),
+        (b'"k":"cmd"', b'"k":"CMD"'),
+        (b'"k":"cmd"', b'"k":"rel"'),
+        (b'"id":"01"', b'"id":1'),
+        (b'"id":"01"', b'"id":null'),
+        (b'"id":"01"', b'"id":"' + b"0" * 257 + b'"'),
+        (b'"t":["all"]', b'"t":"all"'),
+        (b'"t":["all"]', b'"t":[1]'),
+        (b'"x":"uptime"', b'"x":["uptime"]'),
+        (b'"u":"unix:tom"', b'"u":null'),
+        (b'"iat":', b'"iat":"1","was":'),
+        (b'"iat":', b'"iat":-'),
+        (b'"iat":', b'"iat":0.5,"iat":1e999,"was":'),
+        (b'"exp":', b'"exp":1' + b"0" * 30 + b',"was":'),
+        (b'"x":"uptime"', b'"x":"\\ud800"'),
+        (b'"x":"uptime"', b'"x":"\xff"'),
+        (b"}", b"}}"),
+        (b"}", b'} {"x":"shutdown"}'),
+        (b"{", b"[{"),
+        (b"{", b"\xef\xbb\xbf{"),
+        (b'"b"', b'"B"'),
+    ],
+)
+def test_signed_statement_of_another_form_is_refused(true: bytes, forged: bytes) -> None:
+    env = signed(changed(b=True), KEY).env.replace(true, forged, 1)
+    made = Signed(env, KEY.sign(signed_bytes(CommandStatement, env)))
+    with pytest.raises(NotAuthentic, match="cannot be read"):
+        opened(made)
+
+
+def test_key_named_in_capitals_is_not_trusted() -> None:
+    kid = KEY.public.kid.encode()
+    assert kid != kid.upper()
+    env = signed(COMMAND, KEY).env.replace(kid, kid.upper())
+    with pytest.raises(NotAuthentic, match="not trusted"):
+        opened(Signed(env, KEY.sign(signed_bytes(CommandStatement, env))))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda kept: kept.rstrip(b"="),
+        lambda kept: kept + b"=",
+        lambda kept: kept + b"\n",
+        lambda kept: b" " + kept,
+        lambda kept: kept[:40] + b"\n" + kept[40:],
+        lambda kept: base64.urlsafe_b64encode(base64.b64decode(kept)),
+        lambda kept: kept + kept,
+        lambda kept: b"\0" + kept,
+        lambda kept: b"\xc3\xa9" + kept,
+        lambda kept: base64.b64decode(kept).hex().encode(),
+    ],
+)
+def test_signature_written_otherwise_does_not_count(written: Callable[[bytes], bytes]) -> None:
+    # A signature with both letters that the alphabet for addresses writes otherwise.
+    numbers = iter(range(10_000))
+    sent = next(s for number in numbers if {*b"+/"} <= {*(s := signed(changed(id=f"{number}"), KEY)).kept[1]})
+    env, sig = sent.kept
+    assert Signed.read(env, sig) == sent
+    for given_sig in (written(sig), written(sig).decode("utf-8", "replace")):
+        try:
+            read = Signed.read(env, given_sig)
+        except ValueError:
+            continue
+        with pytest.raises(NotAuthentic):
+            opened(read)
+
+
+def test_statement_that_was_opened_is_checked_again() -> None:
+    sent = signed(COMMAND, KEY)
+    assert opened(sent) == opened(sent)
+    refused = [
+        lambda: TrustedKeys([OTHER.public]).open(sent, CommandStatement, "lab", NOW),
+        lambda: TrustedKeys().open(sent, CommandStatement, "lab", NOW),
+        lambda: TRUST.open(sent, CommandStatement, "elsewhere", NOW),
+        lambda: TRUST.open(sent, CommandStatement, "lab", NOW + 400 * 86_400_000),
+        lambda: TRUST.open(sent, WithdrawalStatement, "lab", NOW),
+        lambda: TRUST.open(sent, CommandStatement, "lab", NOW, longest=10),
+        lambda: TRUST.open(sent._replace(sig=sent.sig[:-1]), CommandStatement, "lab", NOW),
+        lambda: TRUST.open(sent._replace(sig=b""), CommandStatement, "lab", NOW),
+    ]
+    for attempt in refused:
+        with pytest.raises(NotAuthentic):
+            attempt()
+    # The same key under a shorter life is another key.
+    shorter = dataclasses.replace(KEY.public, until=dt.date(2020, 1, 1))
+    with pytest.raises(NotAuthentic, match="ended on 2020-01-01"):
+        TrustedKeys([shorter]).open(sent, CommandStatement, "lab", NOW)
 
 
 def test_one_kind_never_takes_the_place_of_another() -> None:
