@@ -1,6 +1,10 @@
 """The journal of a node's jobs: only the jobs in it may run, each as often as it may."""
 
 import os
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ import pytest
 from eccmgr.cluster.members import Life
 from worker.jobs.journal import JobJournal, NotOurs
 from worker.jobs.records import JobRecord
+from worker.jobs.temporary import TemporaryFolder
 
 JOB = JobRecord("eb31c8d67f59", "01M836WWPSB2", "exec:nap nap", "tom", Life("#ec0-1-a#n", 3), 60.0)
 
@@ -131,3 +136,50 @@ def journal_time(journal: JobJournal) -> float:
     """The time at which the folder of `journal` is made."""
     journal.make()
     return journal.folder.stat().st_mtime
+
+
+OF_A_KILLED_NODE = """
+import os, signal
+from worker.jobs.temporary import TemporaryFolder
+print(TemporaryFolder().path, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class TestTemporaryFolders:
+    @pytest.fixture(autouse=True)
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        return tmp_path
+
+    def test_folder_of_a_killed_process_is_removed(self, journal: JobJournal, place: Path) -> None:
+        done = subprocess.run([sys.executable, "-c", OF_A_KILLED_NODE], capture_output=True, text=True, check=False)
+        left = Path(done.stdout.strip())
+        assert left.is_dir(), done.stderr
+        assert left.parent == place
+        journal.tend(time.time())
+        assert not left.exists()
+
+    def test_folder_in_use_and_others_stay(self, journal: JobJournal, place: Path) -> None:
+        in_use = TemporaryFolder()
+        old, writable, linked = (place / f"ecnode-jobs-{name}" for name in ("old", "writable", "linked"))
+        for folder in (old, writable):
+            folder.mkdir(0o700)
+        (writable / "in.use").touch()
+        writable.chmod(0o777)
+        linked.symlink_to(writable)
+        journal.tend(time.time())
+        assert all(folder.exists() for folder in (in_use.path, old, writable, linked))
+        journal.tend(time.time() + 8 * 24 * 3600)
+        assert [folder.exists() for folder in (in_use.path, old, writable)] == [True, False, True]
+        in_use.remove()
+        assert not in_use.path.exists()
+
+    def test_lock_is_no_job(self, place: Path) -> None:
+        del place
+        unusable = JobJournal(Path("/proc/nothing"))
+        unusable.keep(JOB)
+        assert unusable.records() == [JOB]
+        unusable.close()
+        assert not unusable.folder.exists()

@@ -12,7 +12,6 @@ import pwd
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import structlog
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.host.safe_open import open_file, open_folder
 from worker.jobs.records import JOB_ID, KEPT_S, JobRecord
+from worker.jobs.temporary import TemporaryFolder, remove_abandoned
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ _ID = re.compile(JOB_ID)
 _BEGUN, _OVER = b".", b"!"
 _MARKS_MAX = 10_000
 _LONGEST = 64 * 1024 * 1024
-_LASTING, _TEMPORARY = re.compile(r"[0-9a-f]{16}"), re.compile(r"ecnode-jobs-\w+")
+_LASTING = re.compile(r"[0-9a-f]{16}")
 """The names of journals' folders."""
 TENDED_EACH_S = 3600.0
 """The pause after which a node marks its journal as used again."""
@@ -43,7 +43,7 @@ class JobJournal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._is_temporary = False
+        self._temporary: TemporaryFolder | None = None
 
     @classmethod
     def of(cls, cluster: str, node: str, server: str) -> "JobJournal":
@@ -54,7 +54,7 @@ class JobJournal:
     def make(self) -> None:
         """Make the folder. If that is not possible, make a temporary folder, which a later life of this node will not
         find."""
-        if self._is_temporary:
+        if self._temporary is not None:
             return
         reason = "others may write there"
         try:
@@ -64,16 +64,20 @@ class JobJournal:
         except OSError as error:
             reason = error.strerror or str(error)
         log.warning("jobs that wait are lost when this node ends", folder=str(self.folder), reason=reason)
-        self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
+        self._temporary = TemporaryFolder()
+        self.folder = self._temporary.path
 
     def tend(self, now: float) -> None:
-        """Mark this journal as used at `now` (Unix time), and remove the journals that no node has marked for KEPT_S.
+        """Mark this journal as used at `now` (Unix time), and remove the journals that no node has marked for KEPT_S,
+        and the temporary ones of nodes that were killed.
 
         If our own mark is old, other nodes may not have marked their journals yet, because the host or its clock was
         changed. Then this removes nothing.
         """
+        for folder in remove_abandoned(now):
+            log.info("journal of jobs removed", folder=str(folder), reason="its node has ended")
         with contextlib.suppress(OSError):
-            if not _is_private(self.folder):
+            if self._temporary is not None or not _is_private(self.folder):
                 return
             marked_at = self.folder.stat().st_mtime
             os.utime(self.folder, (now, now))
@@ -81,16 +85,15 @@ class JobJournal:
                 self._remove_left_behind(now)
 
     def _remove_left_behind(self, now: float) -> None:
-        pattern = _TEMPORARY if self._is_temporary else _LASTING
         for folder in self.folder.parent.iterdir():
-            if pattern.fullmatch(folder.name) and _is_private(folder) and now - folder.lstat().st_mtime > KEPT_S:
+            if _LASTING.fullmatch(folder.name) and _is_private(folder) and now - folder.lstat().st_mtime > KEPT_S:
                 shutil.rmtree(folder, ignore_errors=True)
                 log.info("journal of jobs removed", folder=str(folder), reason="no node has used it for a week")
 
     def close(self) -> None:
         """Remove the folder if it is a temporary one."""
-        if self._is_temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._temporary is not None:
+            self._temporary.remove()
 
     def keep(self, record: JobRecord) -> None:
         """Write down a job, or a change of it. Raises CommandError."""
