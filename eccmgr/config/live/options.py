@@ -204,8 +204,6 @@ class DaemonOptions:
     """The options that a daemon itself uses. `nodename` and `nodeaddr` are None if the configuration does not set them.
 
     A node that does not set its subcluster (`states_subcluster`) takes the one in the bus file.
-
-    `authentication` and `authorization` say where to find verifiers and groups; `roles` has the patterns of each role.
     """
 
     cluster: str
@@ -219,14 +217,11 @@ class DaemonOptions:
     user: str | None
     group: str | None
     log_files: tuple[LogFileOptions, ...]
-    authentication: Mapping[str, str]
-    authorization: Mapping[str, str]
-    roles: Mapping[str, tuple[str, ...]]
 
 
 def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str] = ()) -> DaemonOptions:
     """The options of a daemon. Raises ConfigError, with its place, for an option that does not fit the others."""
-    cluster, security, control = view.scope("cluster"), view.scope("Security"), view.scope("Control_Listener")
+    cluster, security = view.scope("cluster"), view.scope("Security")
     return DaemonOptions(
         cluster=cluster.text("cluster_group") or "",
         control_group=cluster.text("control_group") or "",
@@ -239,9 +234,6 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
         user=security.text("User"),
         group=security.text("Group"),
         log_files=log_files(view),
-        authentication=control.pairs("AuthScramParameters"),
-        authorization=control.pairs("AuthorizationParameters"),
-        roles={role.name: role.items("allow") for role in view.scope("Authorization").scopes("Role")},
     )
 
 

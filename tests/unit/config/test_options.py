@@ -105,8 +105,6 @@ def test_the_daemons_options_of_the_sample(manager: Console, node: Console) -> N
     assert (options.cluster, options.subcluster, options.user, options.group) == (
         "ec_cluster", "default", "ecuser", "ecuser",
     )  # fmt: skip
-    assert options.roles["admin"] == ("^config", "^summary$", "^retrieve")
-    assert options.authorization == {"uri": "groups://console_roles"}
     (log,) = options.log_files
     assert (log.mainlog, log.acctlog, log.heartbeat_s) == ("/var/log/eccluster/mainlog.ec", None, 0.0)
     assert daemon_options(node.store.view(), "/default").subcluster == "east"
