@@ -28,6 +28,7 @@ _TEXT_MAX = 65536
 _TRIES = 5
 _LISTED = ("JOB ID", "NEXT RUN TIME", "REC", "COMMAND", "LOCAL TIME", "RECURS", "BY")
 _WIDEST = 60
+_SHOWN_MAX = 200
 
 
 class Sched(Module):
@@ -113,7 +114,7 @@ class Sched(Module):
         self._listed = [schedule.id for schedule, _ in schedules]
         rows = [
             (
-                *(schedule.id, shown(due_ms), "y" if schedule.when.recurs else "", without_secrets(schedule.text)),
+                *(schedule.id, shown(due_ms), "y" if schedule.when.recurs else "", _shown(schedule.text)),
                 *(times.shown_here(due_ms), schedule.when.words, schedule.user),
             )
             for schedule, due_ms in schedules
@@ -125,7 +126,7 @@ class Sched(Module):
                 "local": times.shown_here(due_ms),
                 "recurs": schedule.when.recurs,
                 "user": schedule.user,
-                "command": without_secrets(schedule.text),
+                "command": _shown(schedule.text),
                 **schedule.when.dump(),
             }
             for schedule, due_ms in schedules
@@ -146,7 +147,7 @@ class Sched(Module):
                 "state": run.fate.value,
                 "by": run.by,
                 "user": run.user,
-                "command": without_secrets(run.text),
+                "command": _shown(run.text),
                 "note": run.note,
             }
             for run in runs
@@ -197,6 +198,12 @@ class Sched(Module):
         raise CommandError("No free id was found; try again")
 
 
+def _shown(text: str) -> str:
+    """A command as lists show it: without its secrets, and short, because there may be 10,000 schedules."""
+    shown_text = without_secrets(text)
+    return shown_text if len(shown_text) <= _SHOWN_MAX else f"{shown_text[:_SHOWN_MAX]}…"
+
+
 def _said(firing: Firing) -> str:
-    text = without_secrets(firing.text)
+    text = _shown(firing.text)
     return f"{text}: {firing.note}" if firing.note else text

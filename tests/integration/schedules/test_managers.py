@@ -89,6 +89,18 @@ def test_what_an_operator_types_is_answered(processes: Processes, command: str, 
     assert said in ask_sync(processes.manager().endpoint, command)
 
 
+def test_lists_show_the_beginning_of_a_long_command(processes: Processes) -> None:
+    manager = processes.manager()
+    long = "gather @{" + " ".join(f"east{number}" for number in range(5000)) + "} pid"
+    assert ask_sync(manager.endpoint, f"sched in 5000 {long}").startswith("Job ")
+    listed = ask_sync(manager.endpoint, "sched list").splitlines()[1]
+    assert f"{long[:150]}" in listed
+    assert "…" in listed
+    assert len(listed) < 400
+    (told,) = json.loads(ask_sync(manager.endpoint, "json sched list"))["schedules"]
+    assert told["command"].endswith("…")
+
+
 def test_listing_names_next_run_and_hides_secrets(processes: Processes) -> None:
     manager = processes.manager()
     job = ask_sync(manager.endpoint, 'sched every "0 3 1 1 *" broadcast config set Datasource x uri "a;password=b"')
