@@ -1,6 +1,7 @@
 """The pages for people name files, classes and sections that exist."""
 
 import ast
+import functools
 import re
 import subprocess
 import tomllib
@@ -29,6 +30,7 @@ def sections(page: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@functools.cache
 def tracked() -> list[str]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
@@ -37,6 +39,7 @@ def tracked() -> list[str]:
     return [f"/{path}" for path in listed.stdout.decode().split("\n") if (ROOT / path).is_file()]
 
 
+@functools.cache
 def members() -> set[str]:
     """`Class.member` for each method, field and attribute of every class."""
     found = set()
