@@ -45,7 +45,8 @@ fault-vip: setup
 	@$(BIN)/python -m tests.fault.lab
 
 # SEED=… plays a run again; FAULTS=… is how many, 1000 if not given. SITE=pair has two nodes, SITE=ten has ten; without
-# it both are played, the second one with a tenth of the faults. Root has disks that fill up and freeze.
+# it both are played, the second one with a tenth of the faults. LIMIT_S=… ends each after so many seconds. Root has disks
+# that fill up and freeze.
 fault-logs: setup
 	@$(BIN)/python -m tests.fault.logs
 

@@ -1,4 +1,4 @@
-"""`make fault-logs`: a long run. SEED, FAULTS and SITE come from the environment."""
+"""`make fault-logs`: a long run. SEED, FAULTS, SITE and LIMIT_S come from the environment."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def _play(site: str, seed: str, faults: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="ecc-"))
     print(f"site {site}, seed {seed}, {faults} faults, in {folder}", flush=True)
     began = time.monotonic()
-    campaign = Campaign(SITES[site], folder, seed, faults)
+    campaign = Campaign(SITES[site], folder, seed, faults, float(os.environ.get("LIMIT_S") or "inf"))
     try:
         campaign.run(say=True)
     except AssertionError as error:

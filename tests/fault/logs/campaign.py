@@ -5,9 +5,11 @@ counted to the byte.
 """
 
 import contextlib
+import math
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +20,7 @@ import redis
 
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import Process, Processes
-from tests.fault.logs.disks import freeze, freezing_disk, small_disk, thaw
+from tests.fault.logs.disks import fill, freeze, freezing_disk, small_disk, thaw
 from tests.fault.logs.outcome import SETTLE_S, Outcome
 from tests.fault.logs.sites import LogSite
 from tests.fault.logs.writers import WatchedWriter
@@ -31,7 +33,9 @@ _DISK_MIB = 1024
 class Campaign:
     """One run with `seed` and a number of faults on a site, in `folder`."""
 
-    def __init__(self, site: LogSite, folder: Path, seed: str, faults: int) -> None:
+    def __init__(self, site: LogSite, folder: Path, seed: str, faults: int, limit_s: float = math.inf) -> None:
+        """With `limit_s` no fault begins after so many seconds."""
+        self._limit_s = limit_s
         self._site, self._folder, self._faults = site, folder, faults
         self._chance = random.Random(seed)
         self._server = EmbeddedServer(folder / "redis")
@@ -72,7 +76,10 @@ class Campaign:
             # A node that has never seen a log begins with the file that is there.
             for node in self._site.nodes:
                 wait_until_sync(lambda n=node: self.outcome.last(n) >= 0, f"lines of {node} came", SETTLE_S)  # type: ignore[misc]
+            began = time.monotonic()
             for number in range(self._faults):
+                if time.monotonic() - began > self._limit_s:
+                    break
                 kind, strike = self._chance.choice(self._kinds())
                 self._note(kind)
                 strike()
@@ -199,12 +206,11 @@ class Campaign:
 
     def _fill_disk(self) -> None:
         """The disk of the targets is full for a while."""
-        ballast = self._folder / "out" / "ballast"
-        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-            while file.write(b"0" * 65536):
-                pass
+        with contextlib.suppress(subprocess.CalledProcessError):
+            # This fails if somebody writes at the same moment: then the disk stays as it is.
+            fill(self._folder / "out")
         time.sleep(self._chance.choice((0.2, 1.0)))
-        ballast.unlink()
+        fill(self._folder / "out", _DISK_MIB)
 
     def _freeze_disk(self) -> None:
         """The disk of some targets does not answer. The others are written all the same."""

@@ -1,6 +1,7 @@
 """File systems for the targets, made for one run: one that can be filled, and one that can freeze. Only root can."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,14 @@ def small_disk(path: Path, mebibytes: int) -> Iterator[bool]:
     finally:
         if made:
             _done("umount", "-l", str(path))
+
+
+def fill(path: Path, mebibytes: int = 0) -> None:
+    """Leave a disk of `small_disk` no room, or with a size as much as that again."""
+    status = os.statvfs(path)
+    used_kib = (status.f_blocks - status.f_bfree) * status.f_frsize >> 10
+    size = f"{mebibytes}m" if mebibytes else f"{max(4, used_kib)}k"
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(path)], check=True)
 
 
 @contextlib.contextmanager

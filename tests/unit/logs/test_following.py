@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eccmgr.logs.collection.following.follower import LogFollower
+from eccmgr.logs.collection.following.sources import LogFolder
 from eccmgr.logs.collection.pieces import CUT_MARK, GOES_ON_MARK, PIECE_MAX
 from tests.unit.logs.reader import WrittenLog
 
@@ -208,6 +210,22 @@ def test_deleted_file_that_is_open_is_sent_again(log: WrittenLog) -> None:
     log.read_all()
     assert log.taken == b"".join((*log.written[:5], log.written[-1]))
     assert log.lost == len(log.written[5])
+
+
+def test_file_that_is_found_under_two_turns_comes_once(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    asked = log.place
+    assert asked is not None
+    log.write(2)
+    # A node that knows nothing any more begins with the file that is there.
+    log.follower = LogFollower(LogFolder(str(log.path)), quiet_s=0.0)
+    log.follower.read(1)
+    log.ask_again(asked)
+    log.read_all()
+    log.write(1)
+    log.read_all()
+    assert log.taken == b"".join(log.written)
 
 
 def test_cut_without_copy_is_counted(log: WrittenLog) -> None:

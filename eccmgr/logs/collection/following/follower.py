@@ -121,7 +121,8 @@ class LogFollower:
         stay = all(reading.turn <= place.turn for reading in self._passed)
         here, later = None, []
         for reading in self._open:
-            if reading.turn == place.turn and reading.holds(place):
+            # The file of the place, or its copy, may be open under a later turn: after a start that did not know it.
+            if here is None and reading.has(place):
                 here = reading.again(place)
             elif stay and reading.turn > place.turn:
                 later.append(reading.again())

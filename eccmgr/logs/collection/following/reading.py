@@ -61,9 +61,10 @@ class FileReading:
         """The bytes that are known to be there and were not read."""
         return max(0, self.largest - self.offset)
 
-    def holds(self, place: LogPlace) -> bool:
-        """Whether the file holds what was read up to `place`."""
-        return holds(self.source, place)
+    def has(self, place: LogPlace) -> bool:
+        """Whether this is the file of `place`, or a copy of it, and holds what was read up to there."""
+        is_same = self.source.key == (place.file.device, place.file.inode)
+        return (is_same or place.file.head > 0) and holds(self.source, place)
 
     def is_copied_in(self, source: LogFile) -> bool:
         """Whether `source` begins with everything that was read of this file, and so is a copy of it."""
@@ -91,7 +92,7 @@ class FileReading:
 
     def again(self, place: LogPlace | None = None) -> "FileReading":
         """The same file, opened once more, from `place` on or from the beginning. Raises OSError."""
-        reading = FileReading(self.source.copy(), self.turn, place)
+        reading = FileReading(self.source.copy(), self.turn if place is None else place.turn, place)
         reading.largest, reading.changed_ns, reading.deleted_s = self.largest, self.changed_ns, self.deleted_s
         return reading
 
