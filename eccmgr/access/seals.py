@@ -16,7 +16,6 @@ _PURPOSE = b"eccmgr/1/answer"
 _FIELDS = 6
 _SECRETS_MAX = 30_000
 _MANAGERS_MAX = 64
-_BLOCK = 64
 
 
 class SealedAnswer(NamedTuple):
@@ -41,23 +40,19 @@ class SealedAnswer(NamedTuple):
 
 
 class Mac:
-    """HMAC-SHA-256 with one secret (RFC 2104).
-
-    The secret is hashed once and not for each message, so a MAC costs half of one that `hmac` makes from a copy.
-    """
+    """HMAC-SHA-256 with one secret, which is hashed once and not for each message."""
 
     def __init__(self, secret: bytes) -> None:
-        """The secret has at most the 64 bytes of a block."""
-        block = secret.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.hmac import HMAC
+
+        self._begun = HMAC(secret, hashes.SHA256())
 
     def of(self, message: bytes) -> str:
         """The MAC of `message` in hexadecimal."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.hexdigest()
+        mac = self._begun.copy()
+        mac.update(message)
+        return mac.finalize().hex()
 
 
 class Secrets:
