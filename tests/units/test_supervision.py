@@ -22,17 +22,23 @@ def machine(booted: Machine) -> Iterator[Machine]:
     booted.run("rm -f /run/systemd/system/ec*.service.d/watch.conf; systemctl daemon-reload")
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_reload_of_a_faulty_file_fails_loudly(machine: Machine, unit: str) -> None:
-    machine.run(f"cp -a {FILES[unit]} /root/kept; echo 'cluster {{' >>{FILES[unit]}")
+def check_faulty_reload(machine: Machine, unit: str, file: str) -> None:
+    """Check that a reload with a fault in `file` fails, names it in the journal, and leaves the daemon as it is."""
+    machine.run(f"cp -a {file} /root/kept-file; echo 'cluster {{' >>{file}")
     try:
         pid = machine.run(f"systemctl show --value -p MainPID {unit}")
+        machine.run("journalctl --rotate --vacuum-time=1s")
         assert machine.try_to_run(f"systemctl reload {unit}").returncode != 0
-        assert f"{FILES[unit]}:" in machine.run(f"journalctl --unit {unit} --priority err --output cat")
+        assert f"{file}:" in machine.run(f"journalctl --unit {unit} --priority err --output cat")
         assert machine.run(f"systemctl show --value -p MainPID {unit}") == pid
     finally:
-        machine.run(f"cp -a /root/kept {FILES[unit]}")
+        machine.run(f"cp -a /root/kept-file {file}")
     machine.run(f"systemctl reload {unit}")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_reload_of_a_faulty_file_fails_loudly(machine: Machine, unit: str) -> None:
+    check_faulty_reload(machine, unit, FILES[unit])
 
 
 def test_the_journal_tells_warnings_from_the_rest(machine: Machine) -> None:

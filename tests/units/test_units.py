@@ -7,6 +7,7 @@ import pytest
 
 from tests.daemons import ROOT
 from tests.units.machine import Machine
+from tests.units.test_supervision import FILES, check_faulty_reload
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.timeout(900)
@@ -192,6 +193,8 @@ def test_the_key_ceremony_secures_a_cluster(machine: Machine) -> None:
         assert "not authentic" not in machine.run("ec_console gather pid")
         machine.run("systemctl reload eccmgr ecnode")
         assert "Trusted managers: manager1, " in machine.run("ec_console gather cluster info")
+        for unit, file in FILES.items():
+            check_faulty_reload(machine, unit, file)
         unsigned = machine.try_to_run(
             "systemctl stop eccmgr; rm -r /etc/systemd/system/eccmgr.service.d; "
             "sed -i /node_authorities/d /etc/eccmgr/eccluster.conf; systemctl daemon-reload; "
