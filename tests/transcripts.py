@@ -9,6 +9,8 @@ WRITES = bool(os.environ.get("TRANSCRIPTS"))
 """Whether this run writes its answers into the pages."""
 _TYPED = re.compile(r"( {4,})(\d\d:\d\d:\d\d \S+> |\$ )(.+)")
 _VARIES = (
+    # Shown above the answers only if they come at once.
+    (r"(?m)^01[0-9A-Z]{10} for \d+ nodes?\n", ""),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?", "MOMENT"),
     (r"\d\d:\d\d(:\d\d)?", "TIME"),
     (r"/tmp/eccmgr-demo-\w+", "FOLDER"),

@@ -5,9 +5,11 @@ import functools
 import re
 import subprocess
 import tomllib
+from functools import cache
 
 import pytest
 
+from ops.release import manual
 from tests.daemons import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
@@ -17,6 +19,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FILE = re.compile(rf"[a-z_0-9./-]+\.(?:{'|'.join(ENDINGS)})")
 _FOLDER = re.compile(r"(?:[a-z_-]+/)+")
+_FLAG = re.compile(r"(?<=[\s\[(])--[a-z][\w-]*")
 _MEMBER = re.compile(r"[A-Z]\w*[a-z]\w*\.[a-z_]\w+")
 
 
@@ -55,6 +58,14 @@ def members() -> set[str]:
     return found
 
 
+@cache
+def flags() -> dict[str, set[str]]:
+    """The flags of each program, as its man page has them; those of the console with those of all commands."""
+    texts = {name: re.sub(r"\\f.|\\", "", page) for name, page in manual.pages().items()}
+    texts["ec_console"] += text_of("docs/commands.md")
+    return {name: set(re.findall(r"--[a-z][\w-]*", text)) for name, text in texts.items()}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     dead = []
@@ -78,6 +89,19 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
         if _FOLDER.fullmatch(word) and not any(f"/{word}" in path for path in files):
             missing.add(word)
     assert missing == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paragraphs_of_a_list_stay_in_it(page: str) -> None:
+    # The site's Markdown takes a paragraph into the list above it from four blanks on.
+    assert re.findall(r"\n\n {1,3}[^ \n].*", text_of(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_flag_that_a_page_names_exists(page: str) -> None:
+    lines = re.findall(rf"(?<![\w./-])({'|'.join(flags())})( [^`|#&;\n]*)", text_of(page))
+    named = {f"{program} {flag}" for program, words in lines for flag in _FLAG.findall(words)}
+    assert named - {f"{program} {flag}" for program, known in flags().items() for flag in known} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
