@@ -19,6 +19,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, Respon
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable, Unreadable
+from eccmgr.redis import replies
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
 from eccmgr.redis.kinds import is_of_another_kind, keys_among, mend, mended
@@ -159,7 +160,7 @@ class Link:
 
     async def publish(self, channel: str, message: Argument) -> int:
         """Send a message; answers how many hear it."""
-        return int(await self.call("SPUBLISH" if self._sharded else "PUBLISH", channel, message))
+        return replies.count(await self.call("SPUBLISH" if self._sharded else "PUBLISH", channel, message))
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together, in one transaction if Redis has memory for that. Raises the errors of `run`."""

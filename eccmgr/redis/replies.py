@@ -64,6 +64,26 @@ def scores_of(reply: object, number: int) -> list[float | None]:
     return [None if item is None else _score(item) for item in items]
 
 
+def streams(reply: object) -> dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]:
+    """Read the entries of streams, each with its id and its fields, as a map or in pairs: XREAD."""
+    entries: dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]] = {}
+    for pair in reply.items() if isinstance(reply, dict) else _items([] if reply is None else reply):
+        match pair:
+            case [bytes(stream), list(rows)] | (bytes(stream), list(rows)):
+                entries[stream] = [_entry(row) for row in rows]
+            case _:
+                raise _other(reply, "entries of streams")
+    return entries
+
+
+def _entry(row: object) -> tuple[bytes, dict[bytes, bytes]]:
+    match row:
+        case [bytes(name), flat]:
+            return name, fields(flat)
+        case _:
+            raise _other(row, "an entry of a stream")
+
+
 def _score(written: object) -> float:
     try:
         if isinstance(written, bytes | int | float):

@@ -1,7 +1,8 @@
 """Whatever a server replies to a command, the command's reader accepts one kind of reply and no other."""
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -9,7 +10,10 @@ from eccmgr.cluster.calls import answers, commands, membership
 from eccmgr.cluster.history import _readable
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import Unreadable
+from eccmgr.logs.collection.gathering.catalogue import read_catalogue, read_states
+from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.redis import replies
+from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ScriptCall
 
@@ -43,6 +47,7 @@ KEYS, OPTIONS = Keys("c"), ClusterOptions()
         (replies.scores, [[b"a", 1.5]]),
         (replies.count, 12),
         (replies.time_ms, [b"17", b"5000"]),
+        (replies.streams, {b"s": [[b"1-1", [b"a", b"b"]]]}),
     ],
 )
 def test_a_reply_of_another_kind_is_unreadable(read: Callable[[Any], object], right: Any) -> None:
@@ -57,7 +62,32 @@ def test_a_reply_of_another_kind_is_unreadable(read: Callable[[Any], object], ri
 
 def test_fields_and_scores_are_read_in_both_protocols() -> None:
     assert replies.fields([b"a", b"1"]) == replies.fields({b"a": b"1"})
+    entries = [[b"1-1", [b"a", b"1"]]]
+    assert replies.streams([[b"s", entries]]) == replies.streams({b"s": entries}) == {b"s": [(b"1-1", {b"a": b"1"})]}
     assert replies.scores([b"a", b"1.5"]) == replies.scores([[b"a", 1.5]]) == [(b"a", 1.5)]
+
+
+class Answering:
+    """A link that gives one reply to every call."""
+
+    def __init__(self, reply: Any) -> None:
+        self._reply = reply
+
+    async def call(self, *_words: Any) -> Any:
+        return self._reply
+
+    async def pipeline(self, *commands: Any) -> list[Any]:
+        return [self._reply] * len(commands)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("reply", OTHERS, ids=lambda reply: type(reply).__name__)
+async def test_no_reply_ends_who_collects_logs(reply: Any) -> None:
+    link = cast(Link, Answering(reply))
+    with contextlib.suppress(Unreadable):
+        await read_catalogue(link, KEYS)
+    with contextlib.suppress(Unreadable):
+        await read_states(link, KEYS, [Unit("m1", "a1", "mainlog")])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from eccmgr.logs.collection.gathering.sharing import LogShare
 from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
@@ -58,12 +59,12 @@ async def say_wishes(link: Link, keys: Keys, private: str, wishes: Wishes) -> No
 
 async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | None = None) -> LogCatalogue:
     """Read everything; with `subscribers` only their logs have a state. Raises EccmgrError."""
-    named = await link.call("ZRANGE", keys.logs, 0, _NODES_MAX)
+    named = replies.texts(await link.call("ZRANGE", keys.logs, 0, _NODES_MAX))
     nodes = [node for raw in named if is_plain_name(node := raw.decode(errors="replace"))]
     news = await _pipelined(link, [("HGETALL", keys.logs_of(node)) for node in nodes])
     logs: dict[tuple[str, str], LogNews] = {}
     for node, fields in zip(nodes, news, strict=True):
-        for raw in _values(fields):
+        for raw in replies.fields(fields).values():
             if (read := LogNews.parse(raw)) is not None and all(map(is_plain_name, read.subscribers)):
                 logs[node, safe_name(read.name)] = read
     wanted = None if subscribers is None else set(subscribers)
@@ -78,10 +79,11 @@ async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | No
 
 async def _managers(link: Link, keys: Keys) -> dict[str, Wishes]:
     """The managers that collect logs and have a session; the others are dropped."""
-    said = {name.decode(errors="replace"): raw for name, raw in _pairs(await link.call("HGETALL", keys.log_gatherers))}
+    kept = replies.fields(await link.call("HGETALL", keys.log_gatherers))
+    said = {name.decode(errors="replace"): raw for name, raw in kept.items()}
     if not said:
         return {}
-    alive = await link.call("ZMSCORE", keys.sessions, *said)
+    alive = replies.scores_of(await link.call("ZMSCORE", keys.sessions, *said), len(said))
     gone = [name for name, score in zip(said, alive, strict=True) if score is None]
     if gone:
         await link.call("HDEL", keys.log_gatherers, *gone)
@@ -99,8 +101,8 @@ async def read_states(link: Link, keys: Keys, units: list[Unit]) -> dict[Unit, P
     return {unit: _state(answer) for unit, answer in zip(units, answers, strict=True)}
 
 
-def _state(fields: list[bytes | None]) -> PipeState:
-    tail, sent, has, lost, lease, checkpoint = (field or b"" for field in fields)
+def _state(answer: object) -> PipeState:
+    tail, sent, has, lost, lease, checkpoint = (field or b"" for field in replies.values(answer, 6))
     holder = lease.partition(b" ")[0].decode(errors="replace")
     holder = "" if holder == "-" else holder
     return PipeState(tail, _number(sent), _number(has), _number(lost), holder, checkpoint)
@@ -110,20 +112,8 @@ def _number(field: bytes) -> int:
     return int(field) if field.isdigit() and len(field) < 16 else 0
 
 
-async def _pipelined(link: Link, commands: list[tuple[Argument, ...]]) -> list[list[bytes | None]]:
-    answers: list[list[bytes | None]] = []
+async def _pipelined(link: Link, commands: list[tuple[Argument, ...]]) -> list[object]:
+    answers: list[object] = []
     for at in range(0, len(commands), _AT_ONCE):
         answers += await link.pipeline(*commands[at : at + _AT_ONCE])
     return answers
-
-
-def _pairs(fields: object) -> list[tuple[bytes, bytes]]:
-    """The fields of a hash, in either form of the protocol."""
-    if isinstance(fields, dict):
-        return list(fields.items())
-    flat = list(fields) if isinstance(fields, list) else []
-    return list(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _values(fields: object) -> list[bytes]:
-    return [value for _, value in _pairs(fields)]

@@ -24,6 +24,7 @@ from eccmgr.logs.collection.pipe import calls
 from eccmgr.logs.collection.pipe.calls import CommitVerdict, PipeKeys, place_in
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -263,11 +264,7 @@ class Gatherer:
         """The next entries of the pipes."""
         pipes = [stand.keys.pipe for stand in stands]
         reply = await self._link.call("XREAD", "COUNT", count, "STREAMS", *pipes, *(stand.cursor for stand in stands))
-        streams = reply.items() if isinstance(reply, dict) else (reply or ())
-        return {
-            pipe.decode(): [(entry[0], dict(zip(entry[1][::2], entry[1][1::2], strict=True))) for entry in entries]
-            for pipe, entries in streams
-        }
+        return {pipe.decode(errors="replace"): entries for pipe, entries in replies.streams(reply).items()}
 
     def _path_of(self, unit: Unit) -> Callable[[int], str]:
         template, news = self.how.template_for(unit.node), self.catalogue.logs.get((unit.node, unit.log))
