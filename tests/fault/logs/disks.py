@@ -27,7 +27,7 @@ def fill(path: Path, mebibytes: int = 0) -> None:
     status = os.statvfs(path)
     used_kib = (status.f_blocks - status.f_bfree) * status.f_frsize >> 10
     size = f"{mebibytes}m" if mebibytes else f"{max(4, used_kib)}k"
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(path)], check=True)
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(path)], stderr=subprocess.DEVNULL, check=True)
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def freezing_disk(path: Path, mebibytes: int) -> Iterator[bool]:
 
 def freeze(path: Path) -> None:
     """From now on nobody who writes there goes on."""
-    subprocess.run(["fsfreeze", "-f", str(path)], check=True)
+    subprocess.run(["fsfreeze", "-f", str(path)], stderr=subprocess.DEVNULL, check=True)
 
 
 def thaw(path: Path) -> None:

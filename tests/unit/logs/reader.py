@@ -4,6 +4,7 @@ import gzip
 import itertools
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class WrittenLog:
     folder: Path
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     rotations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    lives: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     written: list[bytes] = field(default_factory=list)
     taken: bytes = b""
     place: LogPlace | None = None
@@ -79,6 +81,14 @@ class WrittenLog:
             turns = Turns(parse_files(dump_files(self.follower.turns.dump()).encode()))
             self.follower.close()
         self.follower = LogFollower(LogFolder(str(self.path)), place or self.place, turns, quiet_s=0.0)
+
+    def forget(self) -> None:
+        """Begin anew as a node that knows nothing of the log, since Redis has forgotten it too."""
+        assert self.follower is not None
+        self.follower.close()
+        # It is later by now than in the life before.
+        wall_s = time.time() + next(self.lives)
+        self.follower = LogFollower(LogFolder(str(self.path)), quiet_s=0.0, wall=lambda: wall_s)
 
     def ask_again(self, place: LogPlace) -> None:
         """Have the follower send again what follows a place."""

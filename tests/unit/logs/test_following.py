@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eccmgr.logs.collection.following.follower import LogFollower
-from eccmgr.logs.collection.following.sources import LogFolder
 from eccmgr.logs.collection.pieces import CUT_MARK, GOES_ON_MARK, PIECE_MAX
 from tests.unit.logs.reader import WrittenLog
 
@@ -31,6 +29,7 @@ STEPS = st.lists(
                 ("go back", 10),
                 ("ask again", 3),
                 ("ask again", 10),
+                ("forget", 0),
             ]
         ),
     ),
@@ -61,8 +60,8 @@ def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
                 log.read_all()
             case "read some":
                 log.read(1)
-            case "restart":
-                log.restart()
+            case "restart" | "forget":
+                (log.restart if step == "restart" else log.forget)()
             case "go back" | "ask again" if log.places:
                 place = log.places[-min(number, len(log.places))][0]
                 (log.restart if step == "go back" else log.ask_again)(place)
@@ -219,7 +218,8 @@ def test_file_that_is_found_under_two_turns_comes_once(log: WrittenLog) -> None:
     assert asked is not None
     log.write(2)
     # A node that knows nothing any more begins with the file that is there.
-    log.follower = LogFollower(LogFolder(str(log.path)), quiet_s=0.0)
+    log.forget()
+    assert log.follower is not None
     log.follower.read(1)
     log.ask_again(asked)
     log.read_all()

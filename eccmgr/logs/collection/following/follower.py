@@ -117,8 +117,10 @@ class LogFollower:
 
         Files that are open stay open, since one that was deleted cannot be opened again.
         """
-        # A file that was passed after the place has to be found anew, and with it those after it.
-        stay = all(reading.turn <= place.turn for reading in self._passed)
+        # If files after the place were passed, or are unknown here, all after it have to be found anew.
+        passed = [reading.turn for reading in self._passed]
+        is_known = any(reading.turn == place.turn for reading in (*self._passed, *self._open))
+        stay = is_known and max(passed, default=0) <= place.turn
         here, later = None, []
         for reading in self._open:
             # The file of the place, or its copy, may be open under a later turn: after a start that did not know it.
@@ -127,8 +129,8 @@ class LogFollower:
             elif stay and reading.turn > place.turn:
                 later.append(reading.again())
         self.close()
-        passed = [reading for reading in self._passed if stay and reading.turn < place.turn]
-        self._passed = deque(passed, maxlen=_PASSED_MAX)
+        before = [reading for reading in self._passed if stay and reading.turn < place.turn]
+        self._passed = deque(before, maxlen=_PASSED_MAX)
         self._place, self._reading, self._pending = place, here, later
         self.turns = Turns([*said, *self.turns.dump()])
 
