@@ -28,7 +28,7 @@ from eccmgr.errors import EccmgrError
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 
 NODES = {"east1": "east", "east2": "east", "east3": "east", "west1": "west", "west2": "west"}
-_READY_TIMEOUT_S = 30.0
+_READY_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 15.0
 _LINES_SHOWN = 24
 

@@ -162,7 +162,8 @@ class Manager(Daemon):
         from eccmgr.metrics.manager import ManagerFigures, exposition
 
         figures = ManagerFigures(
-            leads=self.session.leads,
+            # Without Redis it does not know whether it still leads.
+            leads=self.session.leads and self.link.fault is None,
             redis_up=self.link.fault is None,
             scraped=await self._scrapes.now(),
             deliveries=self.delivery.tally,

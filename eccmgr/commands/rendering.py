@@ -68,6 +68,7 @@ def facts(report: Report) -> Facts:
         "id": report.sent.id,
         "issued": iso_time(report.sent.issued_wall_ms),
         "target": str(report.sent.target),
+        "sent": without_secrets(report.sent.text),
         "expected": len(report.outcomes),
         "answered": report.answered,
         "nodes": [node_facts(outcome) for outcome in report.outcomes],

@@ -93,11 +93,15 @@ class Pages:
         self._site, self._source, self._caller_of, self._holds_of = site, source, caller_of, holds_of
         self._rendered = RenderedPages()
         # An answer that the caller may not have lacks its facts: a page then shows the rest.
-        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True)
+        loader = jinja2.FileSystemLoader(_HERE / "templates")
+        self._templates = jinja2.Environment(loader=loader, autoescape=True, auto_reload=False)
         self._templates.globals.update(
             prefix=prefix, title=site.title, pages=[page for page in PAGES if page.listed],
-            static=f"{prefix}/static/{STATIC_HASH}", charts=charts, showing=showing, lease_s=site.lease_s(),
+            static=f"{prefix}/static/{STATIC_HASH}", charts=charts, showing=showing, lease_s=site.lease_s,
         )  # fmt: skip
+        # All now: an upgrade of the files must not mix its templates with the code that runs.
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
 
     def routes(self) -> list[Route]:
         """The routes of all pages, of their forms for programs, and of what they need."""

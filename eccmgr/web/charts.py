@@ -9,6 +9,9 @@ from markupsafe import Markup
 from eccmgr.commands.answer import Facts
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 120, 40, 18
+_OLD_FROM = 7
+_LETTER = 8
+"""The width of a letter, roughly."""
 
 
 def answer_curve(nodes: Sequence[Facts]) -> Markup:
@@ -19,20 +22,43 @@ def answer_curve(nodes: Sequence[Facts]) -> Markup:
     end = times[-1] or 0.001
     steps = [(0.0, 0), *((moment, number) for number, moment in enumerate(times, 1))]
     every = max(1, len(steps) // 500)
-    points = " ".join(
-        f"{_x(moment / end):.1f},{_y(number / len(nodes)):.1f}" for moment, number in (*steps[::every], steps[-1])
-    )
-    line = f'<polyline class="line" points="{points}"/>'
+    points, level = [], 0
+    for moment, number in (*steps[::every], steps[-1]):
+        # An answer raises the curve at its moment, and not before.
+        points += [(moment, level), (moment, number)]
+        level = number
+    drawn = " ".join(f"{_x(moment / end):.1f},{_y(number / len(nodes)):.1f}" for moment, number in points)
+    line = f'<polyline class="line" points="{drawn}"/>'
     return _chart("Answers over the seconds", line, f"{len(nodes)} nodes", f"{end:.3g} s")
 
 
 def lease_ages(members: Sequence[Facts], lease_s: float) -> Markup:
-    """The ages of leases as a share of the lease, in ten bars for each subcluster together."""
+    """The ages of leases as a share of the lease, in ten bars for all subclusters together."""
+    bins = _shares_of(members, lease_s)
+    return _bars("Lease ages as a share of the lease", bins, "0", "whole lease", bad_from=_OLD_FROM)
+
+
+def lease_strip(members: Sequence[Facts], lease_s: float) -> Markup:
+    """The ages of the leases of one subcluster as ten small bars, the oldest to the right."""
+    bins = _shares_of(members, lease_s)
+    if not (most := max(bins)):
+        return Markup("")
+    bars = "".join(
+        f'<rect class="bar{" bad" if index >= _OLD_FROM else ""}" x="{index * 10}" y="{16 - 16 * number / most:.1f}" '
+        f'width="9" height="{16 * number / most:.1f}"/>'
+        for index, number in enumerate(bins)
+        if number
+    )
+    title = "<title>Lease ages as a share of the lease</title>"
+    return Markup(f'<svg class="chart strip" role="img" viewBox="0 0 100 16">{title}{bars}</svg>')  # noqa: S704
+
+
+def _shares_of(members: Sequence[Facts], lease_s: float) -> list[int]:
     bins = [0] * 10
     for member in members:
         if member["state"] == "live" and member["lease_age_ms"] is not None:
             bins[min(9, int(member["lease_age_ms"] / (lease_s * 100)))] += 1
-    return _bars("Lease ages as a share of the lease", bins, "0", "whole lease", bad_from=7)
+    return bins
 
 
 def per_minute(commands: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
@@ -48,9 +74,11 @@ def per_minute(commands: Sequence[Facts], now: dt.datetime | None = None) -> Mar
 
 
 def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
-    """Who held an address over the last 24 hours; a gap is a time without a holder."""
+    """Who held an address over the last 24 hours, or since its first change; a gap is a time without a holder."""
     end = (now or dt.datetime.now(dt.UTC)).timestamp()
-    start = end - 86_400
+    first_s = min((dt.datetime.fromisoformat(change["at"]).timestamp() for change in changes), default=end)
+    start = max(end - 86_400, first_s - (end - first_s) * 0.02)
+    span = max(end - start, 1.0)
     held: list[tuple[float, float, str]] = []
     owner, since = "", start
     for change in sorted(changes, key=lambda change: str(change["at"])):
@@ -61,14 +89,19 @@ def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
         since = at
     if owner:
         held.append((max(since, start), end, owner))
-    bars = "".join(
-        f'<g><title>{html.escape(name)}</title><rect class="held" x="{_x((first - start) / 86_400):.1f}" '
-        f'y="30" width="{max(1.0, (last - first) / 86_400 * (_WIDTH - _LEFT)):.1f}" height="40"/>'
-        f'<text x="{_x((first - start) / 86_400) + 3:.1f}" y="54">{html.escape(name)}</text></g>'
-        for first, last, name in held
-        if last > start
-    )
-    return _chart("Who held it", bars, "", "24 h") if bars else Markup("")
+    bars = "".join(_holding(name, first, last, start, span) for first, last, name in held if last > start)
+    begun = dt.datetime.fromtimestamp(start, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return _chart("Who held it", bars, "", "now", begun) if bars else Markup("")
+
+
+def _holding(name: str, first: float, last: float, start: float, span: float) -> str:
+    """A bar for a time for which a node held an address, with its name if there is room."""
+    left, width = _x((first - start) / span), max(1.0, (last - first) / span * (_WIDTH - _LEFT))
+    since = dt.datetime.fromtimestamp(first, dt.UTC).isoformat(" ", "milliseconds").partition("+")[0]
+    said = html.escape(name)
+    text = f'<text class="name" x="{left + 4:.1f}" y="54">{said}</text>' if width > _LETTER * len(name) else ""
+    title = f"<title>{said} from {since} UTC for {last - first:.3f} s</title>"
+    return f'<g>{title}<rect class="held" x="{left:.1f}" y="30" width="{width:.1f}" height="40"/>{text}</g>'
 
 
 def _bars(

@@ -1,5 +1,7 @@
 """What the pages show of an answer's facts: filtered, sorted, grouped, folded. Pure."""
 
+import difflib
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,8 +11,10 @@ from eccmgr.cluster import names
 from eccmgr.commands.answer import Facts
 
 PAGE_ROWS = 200
+DIFFERING_MAX = 20
+_LINES_MAX = 500
 _TROUBLE = ("absent", "lost", "late", "unknown")
-_GOOD = ("ok", "live", "owned", "done")
+_GOOD = ("ok", "live", "owned", "done", "safe")
 _OPEN = ("running", "pending", "waiting", "queued", "transient")
 
 
@@ -36,6 +40,8 @@ def _fits(row: Facts, wish: Mapping[str, str]) -> bool:
     for name, field in (("sub", "subcluster"), ("state", "state"), ("user", "user"), ("what", "subject")):
         if (asked := wish.get(name)) and str(row.get(field) or "").lower() != asked.lower():
             return False
+    if (begins := wish.get("from", "").strip()) and str(row.get("at") or "") < begins.replace(" ", "T"):
+        return False
     if (version := wish.get("version")) and not str(row.get("version") or "").startswith(version):
         return False
     if (node := wish.get("node")) and node.lower() not in str(row.get("what") or "").lower():
@@ -57,12 +63,23 @@ def query(wish: Mapping[str, str], **changes: object) -> str:
     return f"?{urlencode(kept)}" if kept else "?"
 
 
-QUERIES = ("sub", "state", "version", "q", "page", "user", "what", "node", "view")
+QUERIES = ("sub", "state", "version", "q", "page", "user", "what", "node", "from", "view")
 
 
 def values(rows: Sequence[Facts], field: str) -> list[str]:
     """The values of a field, in natural order; for a filter."""
     return sorted({str(row[field]) for row in rows if row.get(field)}, key=names.natural)[:PAGE_ROWS]
+
+
+COMMAND_STATES = ("complete", "incomplete")
+
+
+def with_states(commands: Sequence[Facts]) -> list[Facts]:
+    """The commands of `history`, the newest first, each with a state that a filter may ask for."""
+    return [
+        {**command, "state": COMMAND_STATES[command["answered"] < command["expected"]]}
+        for command in reversed(commands)
+    ]
 
 
 class Tile(NamedTuple):
@@ -115,6 +132,33 @@ def groups(nodes: Sequence[Facts]) -> list[AnswerGroup]:
     return sorted(made, key=lambda group: (group.state == "ok", -group.number))
 
 
+class DifferingGroup(NamedTuple):
+    """The nodes whose answer is not the reference, and where it differs: the lines of a unified difference."""
+
+    state: str
+    nodes: str
+    number: int
+    lines: Sequence[str]
+
+
+def differences(nodes: Sequence[Facts]) -> tuple[AnswerGroup | None, Sequence[DifferingGroup]]:
+    """The reference, which is the largest group of answers that are ok, and the others against it; None without one."""
+    made = groups([node for node in nodes if node["state"] in ("ok", "failed", "refused")])
+    reference = next((group for group in made if group.state == "ok"), None)
+    if reference is None:
+        return None, ()
+    return reference, [
+        DifferingGroup(group.state, group.nodes, group.number, _difference(reference.text, group.text))
+        for group in made[: DIFFERING_MAX + 1]
+        if group is not reference
+    ][:DIFFERING_MAX]
+
+
+def _difference(before: str, after: str) -> list[str]:
+    lines = difflib.unified_diff(before.splitlines()[:_LINES_MAX], after.splitlines()[:_LINES_MAX], lineterm="")
+    return list(itertools.islice(lines, 2, _LINES_MAX))
+
+
 def counts(nodes: Sequence[Facts]) -> list[tuple[str, int]]:
     """The states of a command's nodes, each with its number."""
     return Counter(str(node["state"]) for node in nodes).most_common()
@@ -135,12 +179,19 @@ def setting(value: object) -> str:
     """The value of an option, in one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {setting(item)}" for name, item in value.items())
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return ", ".join(map(setting, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def clock(moment: object) -> str:
     """An ISO time as `2026-11-28 18:29:17`; empty without one."""
     return str(moment)[:19].replace("T", " ") if moment else ""
+
+
+def moment(at: object) -> str:
+    """An ISO time as `2026-11-28 18:29:17.123`; empty without one."""
+    return str(at)[:23].replace("T", " ") if at else ""
 
 
 def seconds(value: Any) -> str:

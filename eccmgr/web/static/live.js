@@ -11,7 +11,7 @@
   const say = () => {
     const old = Date.now() - heard > oldMs;
     asOf.classList.toggle("old", old);
-    asOf.textContent = "as of " + new Date(heard).toLocaleTimeString() + (old ? " (no news)" : "");
+    asOf.textContent = "as of " + new Date(heard).toISOString().slice(11, 19) + " UTC" + (old ? " (no news)" : "");
   };
 
   const isRead = () => {

@@ -228,7 +228,9 @@ async def test_groups_of_a_gather_are_shown(browser: "playwright.Browser", site:
     await seen.see("2 of 2 answered")
     await playwright.expect(seen.page.locator("svg.chart")).to_have_count(1)
     await keep(seen, "web-gather")
-    await seen.page.locator("main a", has_text="Nodes").click()
+    await seen.page.locator(".views a", has_text="Differences").click()
+    await seen.see("The reference is the answer of most nodes")
+    await seen.page.locator(".views a", has_text="Nodes").click()
     await seen.see("east1")
     assert seen.said == []
 
@@ -284,7 +286,7 @@ async def test_bar_of_a_gather_moves_while_it_runs(browser: "playwright.Browser"
 async def test_page_of_an_address_shows_the_plan(browser: "playwright.Browser", site: ShownSite) -> None:
     seen = await visit(browser, f"{site.url}vips/10.1.1.1")
     await seen.see("Would go to")
-    plan = seen.page.locator("h2", has_text="If ").locator("+ table")
+    plan = seen.page.locator("h2", has_text="If ").locator("+ .table")
     await playwright.expect(plan).to_contain_text(re.compile(r"10.1.1.1\s*east[12]"), timeout=60_000)
     await playwright.expect(seen.page.locator("figure", has_text="Who held it").locator("rect")).not_to_have_count(0)
     await keep(seen, "web-address")
