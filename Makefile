@@ -8,7 +8,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Otherwise each daemon that a test starts would compile its sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
+.PHONY: setup demo test retest test-units fault fault-vip fault-logs observe soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,11 @@ fault-vip: setup
 # that fill up and freeze.
 fault-logs: setup
 	@$(BIN)/python -m tests.fault.logs
+
+# A real fault for each alert of ops/prometheus: it has to fire, and to clear once that is mended. Needs `prometheus` on
+# PATH, and takes some ten minutes; ONLY=NodeLost,… plays the faults of these alerts alone.
+observe: setup
+	@$(BIN)/python -m tests.observe
 
 # Whether anything grows; COMMANDS=… is how many are given, 100000 if not given, in at most LIMIT_S=… seconds, 600.
 soak: setup

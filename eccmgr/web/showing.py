@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from markupsafe import Markup
+
 from eccmgr.cluster import names
 from eccmgr.commands.answer import Facts
 
@@ -187,6 +189,12 @@ def setting(value: object) -> str:
 def clock(moment: object) -> str:
     """An ISO time as `2026-11-28 18:29:17`; empty without one."""
     return str(moment)[:19].replace("T", " ") if moment else ""
+
+
+def stamp(at: object) -> Markup:
+    """The same with the date apart, which a narrow page shows above the time."""
+    date, _, time = clock(at).partition(" ")
+    return Markup('<span class="date">{}</span> {}').format(date, time) if date else Markup("")
 
 
 def moment(at: object) -> str:

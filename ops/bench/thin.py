@@ -4,6 +4,8 @@ Each connection is one asyncio.Protocol, and hiredis parses the replies. With RE
 """
 
 import asyncio
+import errno
+import os
 import resource
 import socket
 from collections import deque
@@ -13,6 +15,7 @@ from typing import Any
 import hiredis
 
 Reply = Callable[[Any], None]
+_CONNECT_S = 60.0
 
 
 class Connection(asyncio.Protocol):
@@ -77,10 +80,13 @@ async def connect(
     """Connect to the Unix socket at `path`, with RESP3. Raises OSError."""
     plug = socket.socket(socket.AF_UNIX)
     try:
-        # A non-blocking connect to a Unix socket with a full queue would fail at once.
-        plug.settimeout(5.0)
-        plug.connect(path)
         plug.setblocking(False)
+        async with asyncio.timeout(_CONNECT_S):
+            # Where the server's queue is full, a connect to a Unix socket fails at once.
+            while (code := plug.connect_ex(path)) == errno.EAGAIN:
+                await asyncio.sleep(0.01)
+        if code:
+            raise OSError(code, os.strerror(code))
     except OSError:
         plug.close()
         raise

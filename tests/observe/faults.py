@@ -15,7 +15,7 @@ import redis
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.integration.scripts.cluster import Cluster, Life
-from tests.observe.watched import LEASE_S, PATIENT_LEASE_S, WatchedSite
+from tests.observe.watched import PATIENT_LEASE_S, SLOW_LEASE_S, WatchedSite
 from tests.waiting import wait_until
 
 _JOINING = 60
@@ -50,12 +50,10 @@ async def holders_killed(site: WatchedSite) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def holder_killed(site: WatchedSite) -> AsyncIterator[None]:
-    owner = await site.owner()
-    site.kill(owner)
-    yield
-    site.node(owner, "main")
-    await site.ready(owner)
+async def host_hangs(site: WatchedSite) -> AsyncIterator[None]:
+    owner = "s1" if await asyncio.to_thread(site.carries, "s1") else "s2"
+    with site.stopped(site.daemons[owner].popen.pid):
+        yield
 
 
 @asynccontextmanager
@@ -269,7 +267,7 @@ WAVES = (
             holders_killed,
         ),
     ),
-    (ObservedFault(("TakeoverSlow",), f"a holder with a lease of {LEASE_S} s is killed", holder_killed),),
+    (ObservedFault(("TakeoverSlow",), f"the host of a holder hangs whose lease is {SLOW_LEASE_S:g} s", host_hangs),),
     (ObservedFault(("RedisDown", "NoLeader", "FenceShut"), "Redis hangs", redis_stopped),),
 )
 """The faults of a wave strike together, because they do not disturb each other."""

@@ -1,12 +1,10 @@
-"""A small real site that a real Prometheus watches: three clusters on one Redis, their managers and nodes."""
+"""A small real site that a real Prometheus watches: four clusters on one Redis, their managers and nodes."""
 
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import urllib.request
@@ -15,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.observe.quicker import quicker
@@ -22,8 +22,9 @@ from tests.waiting import wait_until
 
 RULES = ROOT / "ops/prometheus/eccmgr.rules.yml"
 TOKEN = "observer-" + "t" * 20
-LEASE_S = 6.5
-"""The lease of the cluster `main`: a takeover takes longer than TakeoverSlow allows."""
+LEASE_S = 4.0
+SLOW_LEASE_S = 16.0
+"""The lease of the cluster `slow`: a takeover takes longer than TakeoverSlow allows. It has no manager."""
 PATIENT_LEASE_S = 80.0
 """The lease of the cluster `patient`: its last eighth is long enough to be seen."""
 _VIPS = """
@@ -51,8 +52,6 @@ class WatchedSite:
     def manager(self, name: str, cluster: str, lease_s: float = LEASE_S) -> None:
         """Start a manager, again where it was before."""
         text = _CLUSTER.format(lease=lease_s)
-        (self.folder / "tokens").write_text(f"prometheus:{TOKEN}\n")
-        (self.folder / "tokens").chmod(0o600)
         text += f'Http_Listener {{ Token_File = "{self.folder}/tokens" }}\n'
         self._start("eccmgr", name, cluster, text, "eccmgr")
 
@@ -94,6 +93,11 @@ class WatchedSite:
         del self.targets[name]
         self.tell_targets()
 
+    def carries(self, name: str) -> bool:
+        """Whether a node says that it carries the address."""
+        with urllib.request.urlopen(f"http://{self.targets[name][1]}/metrics", timeout=60) as answer:
+            return b"eccmgr_vip_owned{" in answer.read()
+
     def kill(self, name: str) -> None:
         """Kill a daemon, with what it has started."""
         self.daemons[name].popen.kill()
@@ -101,12 +105,16 @@ class WatchedSite:
 
     @contextlib.contextmanager
     def stopped(self, pid: int) -> Iterator[None]:
-        """A process is stopped during the block."""
-        os.kill(pid, signal.SIGSTOP)
+        """A process is stopped during the block, with what it has started."""
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in family:
+            process.suspend()
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     async def ask(self, manager: str, command: str) -> str:
         """A manager's answer, also to one that takes long."""
@@ -154,6 +162,8 @@ async def watched_site(folder: Path) -> AsyncIterator[WatchedSite]:
     """The site, once all is well and watched."""
     with EmbeddedServer(folder / "redis") as server, contextlib.ExitStack() as stack:
         site = WatchedSite(folder, server)
+        (folder / "tokens").write_text(f"prometheus:{TOKEN}\n")
+        (folder / "tokens").chmod(0o600)
         stack.callback(site.end)
         for name, cluster, lease_s in (
             ("m1", "main", LEASE_S),
@@ -166,10 +176,13 @@ async def watched_site(folder: Path) -> AsyncIterator[WatchedSite]:
         site.node("n2", "main")
         site.node("n3", "main", carries=False)
         site.node("p2", "patient", lease_s=PATIENT_LEASE_S)
+        site.node("s1", "slow", lease_s=SLOW_LEASE_S)
+        site.node("s2", "slow", lease_s=SLOW_LEASE_S)
         site.tell_targets()
         stack.enter_context(_prometheus(site))
         await site.ready(*site.daemons)
         await wait_until(lambda: _is_held(site), "a node carries the address", 180)
+        await wait_until(lambda: site.carries("s1") or site.carries("s2"), "so does one of the other cluster", 180)
         yield site
 
 

@@ -93,6 +93,7 @@ def test_the_json_form_has_the_same_facts() -> None:
     assert facts == {
         "id": "01KB3ZC0WV9Y",
         "target": "@all",
+        "sent": "sieve:sieve1 flush cache",
         "expected": 2,
         "answered": 1,
         "nodes": [

@@ -114,7 +114,7 @@ def _nothing_left(redis_server: EmbeddedServer) -> Iterator[None]:
 def site(_nothing_left: None, redis_server: EmbeddedServer) -> Iterator[ShownSite]:
     """One site for the tests here. A test that ends a node starts it again."""
     with make_folder() as folder:
-        processes = Processes(redis_server.url, f"t{uuid.uuid4().hex[:12]}", folder)
+        processes = Processes(redis_server.url, "mail", folder)
         try:
             made = manager_of(processes)
             made.start_nodes()
@@ -122,7 +122,7 @@ def site(_nothing_left: None, redis_server: EmbeddedServer) -> Iterator[ShownSit
         finally:
             processes.end()
             with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
-                if left := list(client.scan_iter(match=f"*{processes.cluster}*", count=1000)):
+                if left := list(client.scan_iter(match="*{mail}*", count=1000)):
                     client.unlink(*left)
 
 
