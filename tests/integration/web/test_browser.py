@@ -122,7 +122,7 @@ def site(_nothing_left: None, redis_server: EmbeddedServer) -> Iterator[ShownSit
         finally:
             processes.end()
             with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
-                if left := list(client.scan_iter(match="*{mail}*", count=1000)):
+                if left := list(client.scan_iter(match=f"{Keys('mail').tag}*", count=1000)):
                     client.unlink(*left)
 
 
@@ -252,7 +252,6 @@ async def test_thousand_nodes_are_paged_by_keyboard(
         await seen.see("Page 2 of 5")
         assert "page=2" in seen.page.url
         assert await seen.page.locator("tbody tr").count() == 200
-        await keep(seen, "web-nodes")
         await tab_to(seen, "e.name === 'q'")
         await seen.page.keyboard.type("mta77")
         await seen.page.keyboard.press("Enter")
