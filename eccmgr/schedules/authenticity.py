@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +14,8 @@ from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.errors import CommandError
 from eccmgr.schedules.schedule import Schedule
 from eccmgr.schedules.times import Cron, Every, Once, When
+
+T = TypeVar("T")
 
 _TEN_YEARS_MS = 10 * 366 * 86_400_000
 _EARLY_MS = 5_000
@@ -42,6 +45,8 @@ class ScheduleSeal:
         self._monotonic_s = monotonic_s
         self._latest: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """The latest run of each schedule that this process knows of: its due time, and the time of its check."""
+        self._deleted: OrderedDict[str, int] = OrderedDict()
+        """The schedules that this process has deleted, each with the time on the wall clock."""
 
     def sign(self, schedule: Schedule) -> Signed:
         """Sign a schedule. Raises CommandError if signatures are asked for here, and this daemon has no key."""
@@ -61,16 +66,19 @@ class ScheduleSeal:
             asked, created=0, until=0
         ):
             raise NotAuthentic("another schedule was signed")
+        if statement.created <= self._deleted.get(schedule.id, 0):
+            raise NotAuthentic("it was deleted")
         if now_ms > statement.until:
             raise NotAuthentic("its signature counts no longer")
         self._check_due(schedule, due_ms, now_ms, statement.created)
 
     def begun(self, schedule_id: str, due_ms: int) -> None:
         """Note that a run was taken."""
-        self._latest[schedule_id] = due_ms, self._monotonic_s()
-        self._latest.move_to_end(schedule_id)
-        while len(self._latest) > _REMEMBERED:
-            self._latest.popitem(last=False)
+        _remember(self._latest, schedule_id, (due_ms, self._monotonic_s()))
+
+    def deleted(self, schedule_id: str) -> None:
+        """Note that a schedule is deleted: Redis may bring it back with its signature."""
+        _remember(self._deleted, schedule_id, self._wall_ms())
 
     def _check_due(self, schedule: Schedule, due_ms: int, now_ms: int, created_ms: int) -> None:
         when = schedule.when
@@ -101,6 +109,13 @@ class ScheduleSeal:
             created=now_ms,
             until=now_ms + _TEN_YEARS_MS,
         )
+
+
+def _remember(known: OrderedDict[str, T], schedule_id: str, value: T) -> None:
+    known[schedule_id] = value
+    known.move_to_end(schedule_id)
+    while len(known) > _REMEMBERED:
+        known.popitem(last=False)
 
 
 def _fits(when: When, due_ms: int) -> bool:

@@ -174,6 +174,7 @@ class Sched(Module):
         """Delete a schedule, and answer `Deleted 3fa9c1`."""
         if not await self._shelf.delete(id.lower()):
             raise CommandError(f"No schedule '{id[:80]}'")
+        self._seal.deleted(id.lower())
         await self._note.write("deleted", id.lower(), call.caller.user)
         return Answer(f"Deleted {id.lower()}", facts={"id": id.lower()})
 

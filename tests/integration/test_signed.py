@@ -15,6 +15,8 @@ from eccmgr.access.keys import SigningKey, write_key_files
 from eccmgr.access.statements import (
     CommandStatement,
     ReleaseStatement,
+    ScheduleStatement,
+    ShownStatement,
     Signed,
     SignedStatement,
     WithdrawalStatement,
@@ -204,6 +206,21 @@ class TestSignedFleet:
         assert (await fleet.ask("sched in 0 broadcast mark")).startswith("Job ")
         await wait_until(lambda: fleet.ran == ["east1"], "the true one runs")
 
+    async def test_deleted_schedule_that_comes_back_does_not_run(self, fleet: Fleet, signing: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        job = (await fleet.ask("sched in 3600 broadcast mark")).split()[1]
+        kept = await manager.link.call("HGET", manager.keys.schedules(""), job)
+        assert await fleet.ask(f"sched delete {job}") == f"Deleted {job}"
+        await manager.link.call("HSET", manager.keys.schedules(""), job, kept)
+        await manager.link.call("ZADD", manager.keys.schedules_due(""), wall_clock_ms(), job)
+
+        async def refused() -> bool:
+            return "broadcast mark: not authentic: it was deleted" in await fleet.ask("sched history")
+
+        await wait_until(refused, "it is refused")
+        assert fleet.ran == []
+
     @pytest.mark.parametrize("target", ["@role:mta", "@all!role:db", "@west,east1"])
     async def test_moved_roster_widens_no_target(self, fleet: Fleet, signing: str, target: str) -> None:
         manager = await fleet.manager(configuration=signing)
@@ -316,6 +333,70 @@ class TestForgeries:
             node.executor.heard(node.keys.everyone, message(node, made))
             node.executor.read_up(message(node, made))
         assert taken == ["0123456789AB"]
+
+    async def test_second_text_under_an_id_does_not_run(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        taken = []
+        node.executor._answered_at_once = lambda heard: taken.append(heard.text) or True  # type: ignore[method-assign]
+        for text in ("pid", "mark", "hold"):
+            node.executor.heard(node.keys.everyone, message(node, signed(statement(fleet, x=text), KEY)))
+        assert taken == ["pid"]
+
+    async def test_statement_of_another_kind_is_no_command(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        now = wall_clock_ms()
+        sent = {"c": fleet.cluster, "id": "0123456789AB"}
+        for other in (
+            ReleaseStatement(**sent, of="0" * 64, nodes=("east1",), iat=now, exp=now + 9000),
+            WithdrawalStatement(**sent, u="root", iat=now, exp=now + 9000),
+            ShownStatement(**sent, of="0" * 64, t=("all",), x="mark", u="root"),
+            ScheduleStatement(**sent, owner="", x="mark", u="root", when="{}", created=now, until=now + 9000),
+        ):
+            assert "does not fit" in await disbelieved(node, message(node, signed(other, KEY)))
+        assert fleet.ran == []
+
+    async def test_message_of_eight_mebibytes_is_not_read(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        for long in (statement(fleet, x="mark " * (8 << 18)), statement(fleet, u="r" * (8 << 20))):
+            raw = message(node, signed(long, KEY))
+            with pytest.raises(ValueError, match="longer than"):
+                node.executor.heard(node.keys.everyone, raw)
+        long = statement(fleet, x="mark " + "." * (2 << 20))
+        assert "its statement has" in await disbelieved(node, message(node, signed(long, KEY)))
+        assert fleet.ran == []
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"id": "OTHER"},
+            {"id": "0123456789ab"},
+            {"id": "0123456789AB "},
+            {"sig": "x"},
+            {"sig": ""},
+            {"sig": "A" * 86 + "=="},
+            {"env": "{}"},
+            {"env": ""},
+        ],
+    )
+    async def test_changed_message_is_refused(self, fleet: Fleet, values: dict[str, str]) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        raw = message(node, signed(statement(fleet), KEY), **values)
+        if values == {"env": ""}:
+            with pytest.raises(ValueError, match="neither a text nor a statement"):
+                node.executor.heard(node.keys.everyone, raw)
+        else:
+            assert await disbelieved(node, raw)
+        assert fleet.ran == []
+
+    async def test_text_beside_the_statement_does_not_count(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        beside = {"text": "hold", "issuer": "nobody", "target": ["sub", "west"], "of": "0" * 64, "begin_by": 1e12}
+        raw = message(node, signed(statement(fleet, x="mark"), KEY), **beside)
+        heard = Message.parse(raw, time.monotonic())
+        node.executor._authenticity.open(heard)
+        assert (heard.text, heard.issuer, heard.target) == ("mark", "root", ("all",))
+        assert heard.of != "0" * 64
+        assert heard.begin_by <= time.monotonic() + 60
 
     async def test_command_from_before_this_life_is_refused(self, fleet: Fleet) -> None:
         made = signed(statement(fleet), KEY)

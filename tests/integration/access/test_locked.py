@@ -27,6 +27,17 @@ OPTIONS = (
     "cluster plumber_program /bin/sh",
     "cluster fence none",
     'cluster Topology "0.0.0.0/0" interface lo',
+    'ecelerity "x" control /tmp/squat',
+    'sieve "x" script_dir /tmp',
+    # Other spellings of the same options.
+    'CLUSTER TRUSTED_MANAGERS ( "ed25519:AAAA m until 2099-01-01" )',
+    '"cluster" "trusted_managers" ( "ed25519:AAAA m until 2099-01-01" )',
+    'cluster trusted\\_managers ( "ed25519:AAAA m until 2099-01-01" )',
+    'clus"ter" trusted_man"agers" = ( "ed25519:AAAA m until 2099-01-01" )',
+    'security "user" = "root"',
+    'exec ok commands [ run = "/bin/sh" ]',
+    "Exec 'ok' Commands [ touch = '/bin/sh' ]",
+    'authorization role root Allow = ( ".*" )',
 )
 ELSEWHERE: dict[str, Callable[[Path], str]] = {
     "reload of another file": lambda _: "config reload /etc/shadow",

@@ -91,6 +91,19 @@ def test_schedule_of_a_stranger_is_refused() -> None:
         seal(Clock()).check(forged, NOW)
 
 
+def test_deleted_schedule_does_not_come_back() -> None:
+    clock = Clock()
+    by = seal(clock)
+    schedules = [made(by, when) for when in (Once(NOW), Every(60), Cron("* * * * *"))]
+    by.deleted("3fa9c1")
+    for schedule in schedules:
+        with pytest.raises(NotAuthentic, match="it was deleted"):
+            by.check(schedule, NOW)
+    # A later schedule may get the same id.
+    clock.wall_ms = NOW + 1
+    by.check(made(by, Every(60)), NOW + 1)
+
+
 def test_moved_due_time_is_refused() -> None:
     by = seal(Clock())
     with pytest.raises(NotAuthentic, match="its due time was not signed"):
