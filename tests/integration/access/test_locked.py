@@ -36,7 +36,7 @@ OPTIONS = (
     'clus"ter" trusted_man"agers" = ( "ed25519:AAAA m until 2099-01-01" )',
     'security "user" = "root"',
     'exec ok commands [ run = "/bin/sh" ]',
-    "Exec 'ok' Commands [ touch = '/bin/sh' ]",
+    'Exec "ok" Commands [ touch = "/bin/sh" ]',
     'authorization role root Allow = ( ".*" )',
 )
 ELSEWHERE: dict[str, Callable[[Path], str]] = {

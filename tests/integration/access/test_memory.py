@@ -39,7 +39,7 @@ for name, look in {"environ": lambda: read("environ"), "mem": lambda: read("mem"
 
 
 @pytest.mark.parametrize("program", ["eccmgr", "ecnode"])
-def test_user_of_a_daemon_does_not_see_its_memory(processes: Processes, folder: Path, program: str) -> None:
+def test_user_of_a_daemon_sees_no_memory(processes: Processes, folder: Path, program: str) -> None:
     folder.chmod(0o777)
     (folder / "keys").mkdir()
     private, _ = write_key_files(folder / "keys", KEY)
