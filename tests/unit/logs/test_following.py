@@ -29,7 +29,6 @@ STEPS = st.lists(
                 ("go back", 10),
                 ("ask again", 3),
                 ("ask again", 10),
-                ("forget", 0),
             ]
         ),
     ),
@@ -60,8 +59,8 @@ def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
                 log.read_all()
             case "read some":
                 log.read(1)
-            case "restart" | "forget":
-                (log.restart if step == "restart" else log.forget)()
+            case "restart":
+                log.restart()
             case "go back" | "ask again" if log.places:
                 place = log.places[-min(number, len(log.places))][0]
                 (log.restart if step == "go back" else log.ask_again)(place)

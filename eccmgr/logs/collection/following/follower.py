@@ -213,6 +213,9 @@ class LogFollower:
         if self._take(reading, records) or self._take(reading, records, is_last=True):
             return True
         self._reading = self._pending.pop(0)
+        # Neither a copy of this file nor the file itself, found as another one, counts as lost because it is not read.
+        self.turns.note(reading)
+        self.turns.forget_in(reading.source, reading.turn, self._reading.turn)
         self._append_step(reading.place, self._reading, 0, records)
         self._pass(reading)
         return True

@@ -93,6 +93,9 @@ class FileReading:
     def again(self, place: LogPlace | None = None) -> "FileReading":
         """The same file, opened once more, from `place` on or from the beginning. Raises OSError."""
         reading = FileReading(self.source.copy(), self.turn if place is None else place.turn, place)
+        if place is None:
+            # So it is noticed if the file was cut since the last look.
+            reading.head = self.head
         reading.largest, reading.changed_ns, reading.deleted_s = self.largest, self.changed_ns, self.deleted_s
         return reading
 

@@ -48,6 +48,13 @@ class Turns:
         """Remember no file under this turn, since the file has another one."""
         self._known.pop(turn, None)
 
+    def forget_in(self, source: LogFile, begin: int, end: int) -> None:
+        """Remember no file between two turns that is this one, or a copy of it."""
+        between = [known for turn, known in self._known.items() if begin < turn < end]
+        for known in between:
+            if known.is_in(source, is_copy=True):
+                del self._known[known.turn]
+
     def known(self, turn: int) -> KnownFile | None:
         """The file of a turn; None if it is not remembered."""
         return self._known.get(turn)
@@ -60,6 +67,10 @@ class Turns:
         for turn, known in sorted(self._known.items(), reverse=True):
             if turn > after and known.is_in(source, is_copy=is_copy):
                 return turn
+        # The file comes later than it seemed. Its earlier turn would count as skipped.
+        for turn, known in list(self._known.items()):
+            if turn < after and known.is_in(source):
+                del self._known[turn]
         return max(max(self._known, default=0) + 1, after + 1, wall_ms)
 
     def has_passed(self, source: LogFile, turn: int) -> bool:
