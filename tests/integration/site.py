@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -86,11 +87,14 @@ class Site:
             ask_sync(self.manager.endpoint, line)
 
     def ask_all(self) -> dict[str, str]:
-        """Give the commands that operators give all day."""
-        found = {line: ask_sync(self.manager.endpoint, line) for line in MANAGER}
-        for node in self.nodes:
-            found |= {f"{node.endpoint.name} {line}": ask_sync(node.endpoint, line) for line in NODE}
-        return found
+        """Give the commands that operators give all day, to all daemons at once."""
+
+        def ask(daemon: Process) -> dict[str, str]:
+            lines = MANAGER if daemon is self.manager else NODE
+            return {f"{daemon.endpoint.name} {line}": ask_sync(daemon.endpoint, line) for line in lines}
+
+        with ThreadPoolExecutor(len(self.daemons)) as pool:
+            return {line: answer for answers in pool.map(ask, self.daemons) for line, answer in answers.items()}
 
     def check(self) -> None:
         """Check that no process has died or logged a trace."""

@@ -2,6 +2,7 @@
 reply."""
 
 import asyncio
+import os
 import random
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from tests.integration.site import Site
 from tests.waiting import wait_until
 
 REPLIES = (
-    *(b"+OK\r\n", b":7\r\n", b":-1\r\n", b"(" + b"9" * 400 + b"\r\n", b",nan\r\n", b",inf\r\n", b"#t\r\n", b"_\r\n"),
-    *(b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\njunk\r\n", b"$2\r\n\xff\xfe\r\n", b"=8\r\ntxt:junk\r\n", b"!4\r\nJUNK\r\n"),
-    *(
+    (b"+OK\r\n", b":7\r\n", b":-1\r\n", b"(" + b"9" * 400 + b"\r\n", b",nan\r\n", b",inf\r\n", b"#t\r\n", b"_\r\n"),
+    (b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\njunk\r\n", b"$2\r\n\xff\xfe\r\n", b"=8\r\ntxt:junk\r\n", b"!4\r\nJUNK\r\n"),
+    (
         b"*0\r\n",
         b"*-1\r\n",
         b"*1\r\n:7\r\n",
@@ -28,31 +29,26 @@ REPLIES = (
         b"*1\r\n*1\r\n$4\r\njunk\r\n",
         b"*3\r\n_\r\n_\r\n_\r\n",
     ),
-    *(b"%0\r\n", b"%1\r\n+a\r\n:7\r\n", b"%1\r\n:7\r\n%0\r\n", b"~1\r\n:7\r\n", b">0\r\n", b">1\r\n:7\r\n"),
-    *(b">3\r\n$7\r\nmessage\r\n:7\r\n:7\r\n", b"-JUNK\r\n", b"-\r\n", b"-ERR a\r\n", b"*6\r\n" + b":0\r\n" * 6),
-    *(b"*1\r\n$4\r\njunk\r\n", b"*3\r\n$4\r\njunk\r\n:0\r\n*0\r\n"),
-    *(b"*4\r\n$2\r\nok\r\n:1\r\n$1\r\nm\r\n*0\r\n",),
-    b"*9\r\n$7\r\nrenewed\r\n:7\r\n:7\r\n*0\r\n$0\r\n\r\n:0\r\n$1\r\n1\r\n*0\r\n$0\r\n\r\n",
-    *(b"*9\r\n$7\r\nrenewed\r\n" + b":7\r\n" * 8, b"*6\r\n$6\r\njoined\r\n" + b"$3\r\n1e9\r\n" * 5),
+    (b"%0\r\n", b"%1\r\n+a\r\n:7\r\n", b"%1\r\n:7\r\n%0\r\n", b"~1\r\n:7\r\n"),
+    (b">0\r\n", b">1\r\n:7\r\n", b">3\r\n$7\r\nmessage\r\n:7\r\n:7\r\n"),
+    (b"-JUNK\r\n", b"-\r\n", b"-ERR a\r\n", b"*6\r\n" + b":0\r\n" * 6, b"*1\r\n$4\r\njunk\r\n"),
+    (
+        b"*3\r\n$4\r\njunk\r\n:0\r\n*0\r\n",
+        b"*4\r\n$2\r\nok\r\n:1\r\n$1\r\nm\r\n*0\r\n",
+        b"*9\r\n$7\r\nrenewed\r\n:7\r\n:7\r\n*0\r\n$0\r\n\r\n:0\r\n$1\r\n1\r\n*0\r\n$0\r\n\r\n",
+        b"*9\r\n$7\r\nrenewed\r\n" + b":7\r\n" * 8,
+        b"*6\r\n$6\r\njoined\r\n" + b"$3\r\n1e9\r\n" * 5,
+    ),
 )
+"""Replies of each kind, together with those that are like it."""
 NO_REPLIES = (
-    *(
-        b"%1\r\n*0\r\n+x\r\n",
-        b"~1\r\n*0\r\n",
-        b"-MOVED 1\r\n",
-        b"-ASK x y\r\n",
-        b"|1\r\n+a\r\n+b\r\n",
-        b"*4294967295\r\n",
-    ),
-    *(
-        b"*1\r\n" * 20,
-        b"(" + b"9" * 5000 + b"\r\n",
-        b"$99999999999\r\n",
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\0\0\0\0",
-    ),
-    *(b":junk\r\n", b",junk\r\n", b"-\xff\r\n", b"*x\r\n"),
+    (b"%1\r\n*0\r\n+x\r\n", b"~1\r\n*0\r\n", b"-MOVED 1\r\n", b"-ASK x y\r\n", b"|1\r\n+a\r\n+b\r\n"),
+    (b"*4294967295\r\n", b"*1\r\n" * 20, b"(" + b"9" * 5000 + b"\r\n", b"$99999999999\r\n"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\0"),
+    (b":junk\r\n", b",junk\r\n", b"-\xff\r\n", b"*x\r\n"),
 )
+ROUNDS = int(os.environ.get("GARBLED_ROUNDS", "1"))
+"""With more rounds, each test asks longer."""
 
 
 class Garbler:
@@ -80,12 +76,15 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
         site = await asyncio.to_thread(Site, folder, proxy.url)
         try:
             await asyncio.to_thread(site.wait_well, "the site is at work")
-            for shape in (*REPLIES, *NO_REPLIES):
+            for shapes in (*REPLIES, *NO_REPLIES) * ROUNDS:
                 await asyncio.to_thread(site.work)
-                proxy.garbled = garbler = Garbler(shape, 1.0)
-                await asyncio.to_thread(_ask_all, site, shape)
-                await wait_until(lambda: garbler.garbled >= 20, f"daemons have heard {shape[:40]!r}", 60)  # noqa: B023
-                proxy.garbled = bytes
+                for shape in shapes:
+                    proxy.garbled = garbler = Garbler(shape, 1.0)
+                    await asyncio.to_thread(_ask_all, site, shape)
+                    heard = f"daemons have heard {shape[:40]!r}"
+                    await wait_until(lambda: garbler.garbled >= 20, heard, 60)  # noqa: B023
+                    proxy.garbled = bytes
+                    _check(site)
                 await asyncio.to_thread(_ask_all, site, shape)
                 _check(site)
             await asyncio.to_thread(site.wait_well, "the site is at work again")
@@ -106,7 +105,7 @@ async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, fo
             for shape in SOME:
                 proxy.garbled = garbler = Garbler(shape, 0.2)
                 await asyncio.to_thread(site.work)
-                for _ in range(3):
+                for _ in range(1 + ROUNDS):
                     await asyncio.to_thread(_ask_all, site, shape)
                 await wait_until(lambda: garbler.garbled >= 40, f"daemons have heard {shape[:40]!r}", 60)  # noqa: B023
                 for process in site.daemons:
