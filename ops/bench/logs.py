@@ -1,89 +1,104 @@
-"""Logs of nodes on a manager: lines a second and processor a line beside rsyslog (imfile, RELP, omfile) on the same
-lines, and what a hundred nodes with a thousand lines a second each cost the manager and Redis.
+"""Logs of nodes on a manager: lines a second, processor a line and how far behind, beside rsyslog on the same lines;
+what many nodes cost the manager and Redis; and a gather beside the collection.
 
-`LINES` is the number of lines, a million if not given; `NODES` and `RATE` those of the second part.
+`LINES` is the number of lines that are there at once, a million if not given; `NODES` and `RATE` those of the many.
 """
 
 import asyncio
-import contextlib
 import os
-import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from eccmgr.redis.embedded import EmbeddedServer
+from ops.bench.fleet import Client
+from ops.bench.log_ways import LogWay, has_rsyslog, manager_file, node_file, our_way, site, way_of_rsyslog, writing
+from ops.bench.log_writer import lines
+from ops.bench.swarm import UNCLAIMED
 from ops.bench.table import Row, ratio
-from tests.daemons import Processes
-from tests.servers import free_port
 from tests.waiting import wait_until_sync
 
 _LINES = int(os.environ.get("LINES") or 1_000_000)
 _NODES, _RATE = int(os.environ.get("NODES") or 100), int(os.environ.get("RATE") or 1000)
 _SPAN_S = 10.0
-_BATCH = b"".join(b"%06d %s\n" % (number, b"." * 92) for number in range(1000))
+_PACES = (1000, 100_000)
+_LOOK_S = 0.05
 _LIMIT_S = 300.0
-_QUEUE = 'main_queue(queue.type="LinkedList" queue.size="200000" queue.dequeueBatchSize="4096")\n'
-"""More than rsyslog's own values, with which it is slower."""
-_RSYSLOG, _MODULES = shutil.which("rsyslogd"), Path("/usr/lib/x86_64-linux-gnu/rsyslog")
+_GATHERED, _GATHERS, _TURNS = 10, 50, 4
+
+_Way = Callable[[Path], AbstractContextManager[LogWay]]
 
 
 def measure() -> dict[str, Any]:
-    """Both parts, in seconds of processor and of time."""
-    with tempfile.TemporaryDirectory(prefix="ecc-") as folder:
-        figures: dict[str, Any] = {"lines": _LINES, "ours": _one_node(Path(folder) / "ours")}
-        if _RSYSLOG and (_MODULES / "omrelp.so").exists():
-            figures["rsyslog"] = _rsyslog(Path(folder) / "rsyslog")
-        figures["many"] = _many_nodes(Path(folder) / "many")
-    return figures
+    """All parts, in seconds of processor and of time."""
+    ways: dict[str, _Way] = {"ours": our_way, **({"rsyslog": way_of_rsyslog} if has_rsyslog() else {})}
+    with tempfile.TemporaryDirectory(prefix="ecc-") as made:
+        folder = Path(made)
+        return {
+            "lines": _LINES,
+            **{name: _at_once(way, folder / name) for name, way in ways.items()},
+            "paced": {
+                str(rate): {name: _paced(way, folder / f"{name}{rate}", rate) for name, way in ways.items()}
+                for rate in _PACES
+            },
+            "many": _many_nodes(folder / "many"),
+            "gather_ms": _gathers(folder / "gather"),
+        }
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
     """The figures beside rsyslog's."""
-    ours, theirs, many = figures["ours"], figures.get("rsyslog"), figures["many"]
-    lines, shown = figures["lines"], []
-    rate = f"{lines / ours['took_s']:.0f} lines/s"
+    return [*_rows_of_one(figures), *_rows_of_paces(figures["paced"]), *_rows_of_many(figures)]
+
+
+def _rows_of_one(figures: dict[str, Any]) -> list[Row]:
+    ours, theirs, count = figures["ours"], figures.get("rsyslog"), figures["lines"]
+    rate, shown = f"{count / ours['took_s']:.0f} lines/s", []
     if theirs is None:
         shown.append(Row("logs: one node", rate, "rsyslog with RELP is not installed"))
     else:
-        beside = f"rsyslog {lines / theirs['took_s']:.0f} lines/s"
-        shown.append(Row("logs: one node", rate, beside, "no slower"))
-        shown.append(
-            ratio(
-                *("logs: processor a line, all", _us(ours, lines), _us(theirs, lines)),
-                *("us", None, "rsyslog"),
-            )
-        )
-    shown += [
-        Row(f"logs: {part}", f"{cpu_s / lines * 1e6:.2f} us a line", f"{ours['mib'][part]} MiB")
-        for part, cpu_s in ours["cpu_s"].items()
-    ]
-    figure = f"logs: {many['nodes']} nodes x {many['rate']} lines/s"
-    shown.append(Row(figure, f"{many['cores']:.2f} cores", "manager and Redis", "0.5 cores"))
-    shown.append(Row(f"{figure}: behind", f"{many['behind_s']:.1f} s"))
+        shown.append(Row("logs: one node", rate, f"rsyslog {count / theirs['took_s']:.0f} lines/s", "no slower"))
+        cpu = _us(ours, count), _us(theirs, count)
+        shown.append(ratio("logs: processor a line, all", *cpu, "us", None, "rsyslog"))
+    for part, cpu_s in ours["cpu_s"].items():
+        beside = f"{ours['mib'][part]} MiB"
+        if theirs is not None and part in theirs["cpu_s"]:
+            beside += f"; rsyslog {theirs['cpu_s'][part] / count * 1e6:.2f} us, {theirs['mib'][part]} MiB"
+        shown.append(Row(f"logs: {part}", f"{cpu_s / count * 1e6:.2f} us a line", beside))
     return shown
 
 
-def _us(figures: dict[str, Any], lines: int) -> float:
-    return round(sum(figures["cpu_s"].values()) / lines * 1e6, 2)
+def _rows_of_paces(paced: dict[str, Any]) -> list[Row]:
+    shown = []
+    for rate, by_way in paced.items():
+        texts = {
+            name: f"{way['behind_s']:.2f} s, at most {way['most_s']:.2f} s, {way['cores']:.3f} cores"
+            for name, way in by_way.items()
+        }
+        beside = f"rsyslog {texts['rsyslog']}" if "rsyslog" in texts else ""
+        shown.append(Row(f"logs: behind at {rate} lines/s", texts["ours"], beside))
+    return shown
 
 
-def _write(path: Path, lines: int) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as log:
-        for _ in range(lines // 1000):
-            log.write(_BATCH)
-    return path.stat().st_size
+def _rows_of_many(figures: dict[str, Any]) -> list[Row]:
+    many, gather = figures["many"], figures["gather_ms"]
+    figure = f"logs: {many['nodes']} nodes x {many['rate']} lines/s"
+    return [
+        Row(figure, f"{many['cores']:.2f} cores", f"manager {many['mib']} MiB; with Redis", "0.5 cores"),
+        Row(f"{figure}: behind", f"{many['behind_s']:.1f} s"),
+        ratio(f"gather of {_GATHERED} nodes beside their logs", gather["busy"], gather["quiet"], "ms", 1.2, "without"),
+    ]
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and ".collected" not in file.parts)
+def _us(figures: dict[str, Any], count: int) -> float:
+    return round(sum(figures["cpu_s"].values()) / count * 1e6, 2)
 
 
 def _cpu(pid: int) -> float:
@@ -91,83 +106,44 @@ def _cpu(pid: int) -> float:
     return used.user + used.system
 
 
-def _timed(pids: dict[str, int], done: Callable[[], bool]) -> dict[str, Any]:
-    """Wait until `done`: the time, and the processor of each process."""
-    before, began = {name: _cpu(pid) for name, pid in pids.items()}, time.monotonic()
-    wait_until_sync(done, "all lines are there", _LIMIT_S)
-    took_s = time.monotonic() - began
-    return {
-        "took_s": round(took_s, 3),
-        "cpu_s": {name: round(_cpu(pid) - before[name], 3) for name, pid in pids.items()},
-        "mib": {name: psutil.Process(pid).memory_info().rss >> 20 for name, pid in pids.items()},
-    }
+def _at_once(way: _Way, folder: Path) -> dict[str, Any]:
+    """The lines are there at once: the time until all are collected, and the processor and memory of each process."""
+    folder.mkdir()
+    made = folder / "made.log"
+    with made.open("wb") as log:
+        for first in range(0, _LINES, 1000):
+            log.write(lines(first, 1000))
+    size = made.stat().st_size
+    with way(folder) as running:
+        before, began = {name: _cpu(pid) for name, pid in running.pids.items()}, time.monotonic()
+        made.rename(running.source)
+        wait_until_sync(lambda: running.collected() >= size, "all lines are there", _LIMIT_S)
+        return {
+            "took_s": round(time.monotonic() - began, 3),
+            "cpu_s": {name: round(_cpu(pid) - before[name], 3) for name, pid in running.pids.items()},
+            "mib": {name: psutil.Process(pid).memory_info().rss >> 20 for name, pid in running.pids.items()},
+        }
 
 
-def _one_node(folder: Path) -> dict[str, Any]:
-    size = _write(folder / "source" / "new.log", _LINES)
-    with _site(folder) as (server, processes):
-        manager = processes.manager("barca", "-c", _manager_file(folder))
-        main = folder / "node.conf"
-        main.write_text(f'cluster {{ logs = [ x = "{folder}/source/x.log" ] plumber = memory fence = none }}')
-        node = processes.node("east1", "east", "-c", str(main))
-        wait_until_sync(lambda: "joined" in node.log, "the node has joined")
-        (folder / "source" / "new.log").rename(folder / "source" / "x.log")
-        pids = {"node": node.popen.pid, "redis": server.pid, "manager": manager.popen.pid}
-        return _timed(pids, lambda: _size(folder / "out") >= size)
-
-
-@contextlib.contextmanager
-def _site(folder: Path) -> Iterator[tuple[EmbeddedServer, Processes]]:
-    folder.mkdir(exist_ok=True)
-    with EmbeddedServer(folder / "redis") as server:
-        processes = Processes(server.url, "bench", folder)
-        try:
-            yield server, processes
-        finally:
-            processes.end()
-
-
-def _manager_file(folder: Path) -> str:
-    (folder / "manager.conf").write_text(f'Logs {{ logfile = "{folder}/out/%Y/%m/%d/%{{l}}/%{{n}}" }}')
-    return str(folder / "manager.conf")
-
-
-def _rsyslog(folder: Path) -> dict[str, Any]:
-    size, port = _write(folder / "source" / "new.log", _LINES), free_port()
-    receiving = (
-        f'global(workDirectory="{folder}" maxMessageSize="64k")\n{_QUEUE}module(load="imrelp")\n'
-        'template(name="bare" type="string" string="%msg:2:$%\\n")\n'
-        f'input(type="imrelp" port="{port}" address="127.0.0.1")\n'
-        f'action(type="omfile" file="{folder}/out/x" template="bare" asyncWriting="off")\n'
-    )
-    sending = (
-        f'global(workDirectory="{folder}/state" maxMessageSize="64k")\n{_QUEUE}module(load="imfile")\n'
-        'module(load="omrelp")\n'
-        f'input(type="imfile" file="{folder}/source/x.log" tag="x")\n'
-        f'action(type="omrelp" target="127.0.0.1" port="{port}" windowSize="4096")\n'
-    )
-    (folder / "state").mkdir()
-    running = []
-    try:
-        for name, text in (("manager", receiving), ("node", sending)):
-            (folder / f"{name}.conf").write_text(text)
-            arguments = ("-n", "-f", str(folder / f"{name}.conf"), "-i", str(folder / f"{name}.pid"))
-            running.append(
-                subprocess.Popen([str(_RSYSLOG), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-            wait_until_sync((folder / f"{name}.pid").exists, "rsyslogd runs")
-        (folder / "source" / "new.log").rename(folder / "source" / "x.log")
-        pids = {"manager": running[0].pid, "node": running[1].pid}
-        return _timed(pids, lambda: _size(folder / "out") >= size)
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait(30)
+def _paced(way: _Way, folder: Path, rate: int) -> dict[str, float]:
+    """How far behind the targets are while lines are written at a rate: the median and the most, in seconds."""
+    folder.mkdir()
+    with way(folder) as running, writing(rate, running.source):
+        wait_until_sync(lambda: running.collected() > 0, "the first lines are there", _LIMIT_S)
+        behind, cpu_s, began = [], sum(map(_cpu, running.pids.values())), time.monotonic()
+        begin = running.source.stat().st_size
+        while time.monotonic() - began < _SPAN_S:
+            collected = running.collected()
+            behind.append((running.source.stat().st_size - collected) / 100 / rate)
+            time.sleep(_LOOK_S)
+        written = (running.source.stat().st_size - begin) / 100
+        cores = (sum(map(_cpu, running.pids.values())) - cpu_s) / written * rate
+        return {"behind_s": statistics.median(behind), "most_s": max(behind), "cores": cores}
 
 
 def _many_nodes(folder: Path) -> dict[str, Any]:
-    with _site(folder) as (server, processes):
-        manager = processes.manager("barca", "-c", _manager_file(folder))
+    with site(folder) as (server, processes):
+        manager = processes.manager("barca", "-c", manager_file(folder))
         (folder / "source").mkdir()
         arguments = (sys.executable, "-m", "ops.bench.log_swarm", server.url, "bench", str(folder / "source"))
         swarm = subprocess.Popen([*arguments, str(_NODES)])
@@ -181,21 +157,48 @@ def _many_nodes(folder: Path) -> dict[str, Any]:
 async def _load(folder: Path, redis: int, manager: int) -> dict[str, Any]:
     """Write the lines, wait until all are collected, and reckon the processor for each second's lines."""
     logs = [(folder / "source" / f"n{number}.log").open("ab", buffering=0) for number in range(_NODES)]
+    out = LogWay(folder / "source", folder / "out", {})
     try:
         written, began, cpu_s = 0, time.monotonic(), _cpu(redis) + _cpu(manager)
         while (now_s := time.monotonic() - began) < _SPAN_S:
             due = int(now_s * _RATE) - written
-            # Half of each line is random, as addresses and ids are.
-            lines = b"".join(b"%06d to=<%s> %s\n" % (n, os.urandom(24).hex().encode(), b"." * 37) for n in range(due))
             for log in logs:
-                log.write(lines)
+                log.write(lines(written, due))
             written += due
             await asyncio.sleep(0.1)
         ended, size = time.monotonic(), sum(os.fstat(log.fileno()).st_size for log in logs)
-        await asyncio.to_thread(wait_until_sync, lambda: _size(folder / "out") >= size, "all lines are there", _LIMIT_S)
+        await asyncio.to_thread(wait_until_sync, lambda: out.collected() >= size, "all lines are there", _LIMIT_S)
         behind_s = time.monotonic() - ended
         cores = (_cpu(redis) + _cpu(manager) - cpu_s) / written * _RATE
-        return {"nodes": _NODES, "rate": _RATE, "cores": round(cores, 3), "behind_s": behind_s}
+        mib = psutil.Process(manager).memory_info().rss >> 20
+        return {"nodes": _NODES, "rate": _RATE, "cores": round(cores, 3), "behind_s": behind_s, "mib": mib}
     finally:
         for log in logs:
             log.close()
+
+
+def _gathers(folder: Path) -> dict[str, float]:
+    """The median time in ms of a gather over node processes, without the collection of their logs and beside it."""
+    with site(folder) as (_, processes):
+        logs = [folder / f"n{number}.log" for number in range(_GATHERED)]
+        manager = processes.manager("barca", "-c", manager_file(folder))
+        for number, log in enumerate(logs):
+            processes.node(f"n{number}", "east", "-c", node_file(folder, f"n{number}", log))
+        client, took_s = Client(manager.endpoint), dict[str, list[float]](quiet=[], busy=[])
+        for _ in range(_TURNS):
+            took_s["quiet"] += _times(client)
+            with writing(_RATE, *logs):
+                took_s["busy"] += _times(client)
+        client.close()
+    return {name: round(statistics.median(times) * 1000, 2) for name, times in took_s.items()}
+
+
+def _times(client: Client) -> list[float]:
+    times = []
+    for _ in range(_GATHERS):
+        began = time.perf_counter()
+        answer = client.ask(f"gather {UNCLAIMED}")
+        times.append(time.perf_counter() - began)
+        if f"{_GATHERED} of {_GATHERED} answered".encode() not in answer:
+            raise RuntimeError(answer.decode())
+    return times
