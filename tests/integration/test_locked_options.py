@@ -84,3 +84,12 @@ def test_check_names_what_is_locked_or_ignored(main: Path, folder: Path) -> None
     done = check()
     assert done.returncode == 1
     assert f"{main}:1:1: exec is locked, and not taken from a file if others than root may write it" in done.stderr
+
+
+def test_check_warns_of_an_unanchored_pattern(folder: Path) -> None:
+    main = folder / "roles.conf"
+    main.write_text('Authorization { Role "users" { allow = ( "uptime" "^pid$" ".*" ) } }\n')
+    command = [sys.executable, "-c", "from cli.eccmgr import main; main()", "--check", "-c", str(main)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    (warning,) = [line for line in done.stderr.splitlines() if "allows every command" in line]
+    assert "'uptime' allows every command that holds it, also behind broadcast; ^uptime?" in warning
