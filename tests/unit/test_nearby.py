@@ -23,19 +23,23 @@ s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET if host els
 s.bind((host, int(port)) if host else sys.argv[1])
 s.listen()
 print(s.getsockname()[1], flush=True)
+while sys.argv[0].endswith("ecnode"):
+    s.accept()[0].sendall(bytes((0, 1, 0, 0)))
 sys.stdin.read()
 """
 
 
 @contextlib.contextmanager
-def running(folder: Path, endpoint: str, *user: str) -> Iterator[str]:
-    """A program called `ecnode` that listens at that path; returns its output about its port."""
-    (folder / "ecnode").write_text(PROGRAM)
-    command = [sys.executable, str(folder / "ecnode"), endpoint, *user]
+def running(folder: Path, endpoint: str, *user: str, name: str = "ecnode") -> Iterator[str]:
+    """A program that listens at that path; returns its output about its port. Only one called `ecnode` answers."""
+    (folder / name).write_text(PROGRAM)
+    command = [sys.executable, str(folder / name), endpoint, *user]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def test_a_daemon_is_found_wherever_it_listens(folder: Path) -> None:
@@ -70,8 +74,8 @@ def test_strangers_daemon_on_tcp_is_left_out(folder: Path) -> None:
 
 
 @as_root
-def test_daemon_that_hides_its_memory_is_found(folder: Path) -> None:
-    """By another process of its user, which may not look at its descriptors."""
+def test_only_a_daemon_among_hidden_programs_is_found(folder: Path) -> None:
+    """By another process of their user, which may not look at their descriptors."""
     folder.chmod(0o755)
     look = (
         "import os, pwd; from eccmgr.control.client.nearby import nearby\n"
@@ -79,12 +83,17 @@ def test_daemon_that_hides_its_memory_is_found(folder: Path) -> None:
         "print(*(each.endpoint for each in nearby(lambda _: False)))"
     )
     # A process that changes its user is hidden from then on, until it runs another program.
-    with running(folder, "127.0.0.1:0", "65534") as port, socket.socket() as other:
+    with (
+        running(folder, "127.0.0.1:0", "65534") as port,
+        running(folder, "127.0.0.1:0", "65534", name="silent") as silent,
+        socket.socket() as other,
+    ):
         other.bind(("127.0.0.1", 0))
         other.listen()
         done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
         assert f"127.0.0.1:{port}" in done.stdout.split()
         assert f"127.0.0.1:{other.getsockname()[1]}" not in done.stdout.split()
+        assert f"127.0.0.1:{silent}" not in done.stdout.split()
 
 
 def test_sockets_of_other_programs_are_left_out(folder: Path) -> None:

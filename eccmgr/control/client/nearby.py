@@ -89,7 +89,10 @@ def _on_tcp(trusted: Collection[int], seen: Collection[int]) -> Iterator[Nearby]
         elif os.geteuid() in (0, uid):
             closed.append((program, uid))
     if closed and listening:
-        yield from _for_consoles(list(_of_closed(closed, listening)), has_others=True)
+        # Any program may hold these, also one of another container: only an answer tells whose they are.
+        yield from (
+            daemon for daemon in _of_closed(closed, listening) if _may_be_control(daemon.endpoint, silent=False)
+        )
 
 
 def _for_consoles(found: Sequence[Nearby], *, has_others: bool) -> Iterator[Nearby]:
@@ -99,8 +102,11 @@ def _for_consoles(found: Sequence[Nearby], *, has_others: bool) -> Iterator[Near
             yield daemon
 
 
-def _may_be_control(endpoint: Endpoint) -> bool:
-    """Whether a listener answers a command by a frame, or not at all: a stopped daemon is to be found as well."""
+def _may_be_control(endpoint: Endpoint, *, silent: bool = True) -> bool:
+    """Whether a listener answers a command by a frame; `silent` is the verdict on one that does not answer at all.
+
+    A daemon that was stopped is silent, and is to be found as well.
+    """
     try:
         with socket.create_connection((endpoint.host, endpoint.port), _CONNECT_S) as asked:
             asked.sendall(frames.encode_text("version"))
@@ -109,7 +115,7 @@ def _may_be_control(endpoint: Endpoint) -> bool:
     except ConnectionResetError:
         return False
     except OSError:
-        return True
+        return silent
 
 
 def _of_closed(closed: Sequence[tuple[str, int]], listening: "dict[str, TcpSocket]") -> Iterator[Nearby]:
