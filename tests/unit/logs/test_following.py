@@ -210,7 +210,7 @@ def test_deleted_file_that_is_open_is_sent_again(log: WrittenLog) -> None:
     assert log.lost == len(log.written[5])
 
 
-def test_file_that_is_found_under_two_turns_comes_once(log: WrittenLog) -> None:
+def test_file_found_under_two_turns_comes_once(log: WrittenLog) -> None:
     log.write(3)
     log.read_all()
     asked = log.place
