@@ -13,6 +13,8 @@ import pytest
 from eccmgr.control.client.nearby import Nearby, is_usual, nearby
 from eccmgr.control.endpoint import Endpoint
 from tests.daemons import ROOT
+from tests.waiting import wait_until_sync
+from worker.isolation import isolated
 
 PROGRAM = """
 import os, socket, sys
@@ -48,6 +50,17 @@ def test_a_daemon_is_found_wherever_it_listens(folder: Path) -> None:
     with running(folder, path):
         assert found in nearby(path.__eq__)
     assert found not in nearby(path.__eq__)
+
+
+def test_node_without_rights_is_found_too(folder: Path) -> None:
+    """It listens as a module of an isolated Python, which its parent has started."""
+    path = str(folder / "n1")
+    command = isolated("cli.ecnode", "--name", "n1", "--listen", path, "--redis", "redis://127.0.0.1:1/0")
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until_sync(lambda: Nearby("ecnode", Endpoint(path=path)) in nearby(path.__eq__), "the node is found")
+        finally:
+            process.terminate()
 
 
 def nowhere(path: str) -> bool:

@@ -16,6 +16,9 @@ from eccmgr.control.peer import credentials
 from eccmgr.control.socket_trust import SERVER_USER, trusted_users
 
 PROGRAMS = ("eccmgr", "ecnode")
+_MODULES = tuple(f"cli.{program}" for program in PROGRAMS)
+_WORDS = 10
+"""A node that gave up root's rights runs as a module of an isolated Python, behind at most so many words."""
 _USUAL = re.compile(r"/run/eccmgr/|/tmp/(2025|ecnode-[^/]+)\Z")
 _UNIX_LISTENS = 0x10000  # __SO_ACCEPTCON
 _TCP_LISTENS = "0A"  # TCP_LISTEN
@@ -185,7 +188,9 @@ def _address(text: str) -> str:
 def _program(pid: int) -> str:
     """The name of our program that a process runs, as this process sees it; '' if it runs another one."""
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:4]
-        names = [Path(os.fsdecode(word)).name for word in words]
+        words = [os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:_WORDS]]
+        names = [Path(word).name for word in words[:4]] + [
+            word.removeprefix("cli.") for word in words if word in _MODULES
+        ]
         return next((name for name in names if name in PROGRAMS), "")
     return ""
