@@ -4,7 +4,6 @@ import contextlib
 import encodings.idna  # noqa: F401  (what a look-up of names loads late, when we may have given up being root)
 import errno
 import fcntl
-import ipaddress
 import os
 import socket
 import stat
@@ -18,6 +17,7 @@ from eccmgr.control.socket_trust import place_to_listen
 from eccmgr.errors import ListenError, SettingsError
 from eccmgr.host.safe_open import OpenFolder, find_folder, user_name
 from eccmgr.text.hostport import host_port, read_host_port
+from eccmgr.text.network import plain_address
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
 # Linux's sun_path, without its closing NUL.
@@ -139,7 +139,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
     except UnicodeError:
         raise ListenError(f"Cannot listen on {endpoint}: not the name of a host") from None
-    if not (beyond_loopback or ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback):
+    if not (beyond_loopback or plain_address(str(address[0])).is_loopback):
         raise ListenError(
             f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed "
             "(Insecure = true allows others)"

@@ -138,10 +138,11 @@ def check_lines(*values: str | None) -> None:
 
 
 def address(value: object) -> str:
-    """Read an IP address as `ipaddress` writes it. Raises ValueError."""
+    """Read an IP address as `ipaddress` writes it, but none of IPv6 that stands for one of IPv4. Raises ValueError."""
     read = text(value)
-    # The part after a `%` may be any text.
-    if str(ipaddress.ip_address(read)) != read or "%" in read:
+    parsed = ipaddress.ip_address(read)
+    # The part after a `%` may be any text. Versions of Python write mapped addresses differently.
+    if str(parsed) != read or "%" in read or (parsed.version == 6 and parsed.ipv4_mapped):
         raise ValueError(f"{read[:_SHOWN]!r} is not written as addresses are")
     return read
 

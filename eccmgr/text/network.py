@@ -1,4 +1,4 @@
-"""The addresses of peers, as delays and limits count them. Pure."""
+"""The addresses of peers, as delays and limits count them, the same with every version of Python. Pure."""
 
 import ipaddress
 

@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eccmgr.text.hostport import read_host_port
+from eccmgr.text.network import plain_address
 
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -69,7 +69,7 @@ def credentials(header: str) -> tuple[str, str]:
 def is_loopback(address: str) -> bool:
     """Whether an IP address is one of the loopback's."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return plain_address(address).is_loopback
     except ValueError:
         return False
 
@@ -87,8 +87,8 @@ def host_is_known(header: str, listen: str, names: Sequence[str]) -> bool:
     if host in ("localhost", *(name.lower() for name in names)):
         return True
     try:
-        address = ipaddress.ip_address(host)
+        address = plain_address(host)
     except ValueError:
         return False
-    bound = ipaddress.ip_address(listen)
+    bound = plain_address(listen)
     return address == bound or bound.is_unspecified or (bound.is_loopback and address.is_loopback)

@@ -16,6 +16,7 @@ from eccmgr.config.live.options import Tls
 from eccmgr.config.live.parts import NOTHING, Part, Prepared
 from eccmgr.errors import ConfigError, ListenError
 from eccmgr.text.hostport import host_port, read_host_port
+from eccmgr.text.network import plain_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ class HttpOptions:
     def check(self) -> None:
         """Raises ConfigError for a listener that would be open to strangers, or makes no sense."""
         address, _ = self.address
-        if not ipaddress.ip_address(address).is_loopback and not self.asks:
+        if not plain_address(address).is_loopback and not self.asks:
             raise ConfigError(
                 f"{self._where}{self.listen} is not on the loopback, so callers have to sign in: set Token_File, "
                 "Enable_Authentication with TLS, or TLS_Client_CA"

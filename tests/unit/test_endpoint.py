@@ -236,10 +236,14 @@ def test_a_tcp_port_that_is_taken_is_refused() -> None:
             bind(Endpoint(host="127.0.0.1", port=port))
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "::ffff:192.0.2.1"])
 def test_beyond_loopback_nobody_listens_without_authentication(host: str) -> None:
     with pytest.raises(ListenError, match="only loopback addresses are allowed"):
         bind(Endpoint(host=host, port=0))
+
+
+def test_mapped_loopback_address_is_the_loopback() -> None:
+    bind(Endpoint(host="::ffff:127.0.0.1", port=0)).socket.close()
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])

@@ -245,6 +245,8 @@ def _vip(
         faults.add(first.place, f"VIP {address} has both Enable_Duravip and Duravip_Follow ({where}), expected one")
     if address.is_unspecified or address.is_multicast:
         faults.add(first.place, f"VIP {address} of {first.where} cannot be carried, expected the address of one host")
+    if address.version == 6 and address.ipv4_mapped:
+        faults.add(first.place, f"{first.where} has an IPv4 address in a form of IPv6, expected {address.ipv4_mapped}")
     preference = _preference(address, stanzas, faults) if follower is None else None
     topology = next((each for each in topologies if address in each.network), None)
     if topology is None:

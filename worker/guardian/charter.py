@@ -163,8 +163,8 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise WireError("a text that is not an IP address") from None
-    # The part after a `%` may be any text.
-    if str(address) != text or "%" in text:
+    # The part after a `%` may be any text. Versions of Python write mapped addresses differently.
+    if str(address) != text or "%" in text or (address.version == 6 and address.ipv4_mapped):
         raise WireError("an IP address that is not spelled as usual")
     return address
 

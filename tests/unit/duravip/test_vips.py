@@ -112,6 +112,10 @@ def test_a_long_row_of_followers_is_resolved_whole(folder: Path) -> None:
             ('VIP 10.2.0.1 of Binding "out" is outside of every Topology, '
             'expected one such as Topology "10.2.0.0/24" { interface = NAME }'),
         ),
+        (
+            binding("m", "::ffff:10.1.1.1"),
+            'Binding "m" has an IPv4 address in a form of IPv6, expected 10.1.1.1',
+        ),
         ('Binding "x" { Enable_Duravip = on }', 'Binding "x" is to float and has no address, expected Bind_Address'),
         (
             listen("*:25", "Enable_Duravip = on"),
