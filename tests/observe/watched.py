@@ -24,7 +24,7 @@ RULES = ROOT / "ops/prometheus/eccmgr.rules.yml"
 TOKEN = "observer-" + "t" * 20
 LEASE_S = 4.0
 SLOW_LEASE_S = 16.0
-"""The lease of the cluster `slow`: a takeover takes longer than TakeoverSlow allows. It has no manager."""
+"""The lease of the cluster `slow`: a node of it may be starved for seconds. It has no manager."""
 PATIENT_LEASE_S = 80.0
 """The lease of the cluster `patient`: its last eighth is long enough to be seen."""
 _VIPS = """

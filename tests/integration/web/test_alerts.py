@@ -56,17 +56,28 @@ def named() -> set[str]:
     return {name for text in expressions() for name in re.findall(r"\b(?:eccmgr|process)_[a-z_]+", text)}
 
 
-@pytest.mark.asyncio
-async def test_every_metric_named_exists_in_a_scrape(fleet: Fleet) -> None:
+async def families(fleet: Fleet) -> dict[str, str]:
+    """What a manager and a node tell, each with its kind."""
     manager = await serving(fleet)
     node = await fleet.node("east1", configuration='Http_Listener { Listen = "127.0.0.1:0" }\n')
+    texts = [(await fetch(url, "/metrics")).text for url in (manager.pages.url, node.pages.url)]
+    return dict(pair for text in texts for pair in re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.asyncio
+async def test_every_metric_named_exists_in_a_scrape(fleet: Fleet) -> None:
     shown = set()
-    for url in (manager.pages.url, node.pages.url):
-        text = (await fetch(url, "/metrics")).text
-        for name, kind in re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE):
-            shown |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "histogram" else {name}
+    for name, kind in (await families(fleet)).items():
+        shown |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "histogram" else {name}
     assert len(named()) > 30
     assert named() - shown - MEASURED_ALONE == set()
+
+
+@pytest.mark.asyncio
+async def test_every_metric_is_named_in_the_documentation(fleet: Fleet) -> None:
+    text = (ROOT / "docs/web.md").read_text()
+    told = {name for name in await families(fleet) if not name.startswith(("eccmgr_logs_", "process_"))}
+    assert {name for name in told if not re.search(rf"`{name}[`{{]", text)} == set()
 
 
 def test_every_alert_has_severity_and_runbook() -> None:
