@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from eccmgr.commands.answer import Format, Status
+from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import Reply, facts_reply, reply
 from eccmgr.commands.gate import NOT_AUTHORIZED
@@ -141,7 +141,13 @@ class Pages:
         facts = {name: {**said.facts, "body": said.text, "status": said.status} for name, said in answers.items()}
         template = "refused.html" if main.status in (Status.DENIED, Status.ERROR) else page.template
         known = {"page": page, "wish": wish, **facts, "main": main}
-        return await asyncio.to_thread(self._drawn, template, _CODES[main.status], known)
+        return await asyncio.to_thread(self._drawn, template, await self._code_of(main), known)
+
+    async def _code_of(self, answer: Answer) -> int:
+        """The code for an answer. An error may only mean that Redis is away: that is no lasting one."""
+        if answer.status is Status.ERROR and await self._site.ready():
+            return 503
+        return _CODES[answer.status]
 
     def _drawn(self, template: str, code: int, known: Mapping[str, object]) -> RenderedPage:
         text = self._templates.get_template(template).render(**known).encode()
@@ -152,9 +158,9 @@ class Pages:
             line = page.commands[page.main](_wish(request))
             if form == ".json":
                 said = await self._ask(request, line, Format.JSON)
-                return Response(said.body, _CODES[said.answer.status], media_type="application/json")
+                return Response(said.body, await self._code_of(said.answer), media_type="application/json")
             said = await self._ask(request, line)
-            return PlainTextResponse(f"{said.body}\n", _CODES[said.answer.status])
+            return PlainTextResponse(f"{said.body}\n", await self._code_of(said.answer))
 
         return answer
 

@@ -178,6 +178,8 @@ async def watched_site(folder: Path) -> AsyncIterator[WatchedSite]:
         site.node("p2", "patient", lease_s=PATIENT_LEASE_S)
         site.node("s1", "slow", lease_s=SLOW_LEASE_S)
         site.node("s2", "slow", lease_s=SLOW_LEASE_S)
+        # The lease clock goes by heartbeats.
+        site.node("s3", "slow", carries=False, lease_s=SLOW_LEASE_S)
         site.tell_targets()
         stack.enter_context(_prometheus(site))
         await site.ready(*site.daemons)

@@ -47,7 +47,8 @@
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-      if (answer.ok && next) {
+      // What is gone is shown as gone; while the manager cannot tell, what it told last stays.
+      if (answer.status < 500 && next) {
         put(next);
         if (!stream || stream.readyState !== EventSource.OPEN) heard = began - 1000 * Number(answer.headers.get("age") || 0);
       }

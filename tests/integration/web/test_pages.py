@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eccmgr.access.verifiers import Verifier
+from eccmgr.redis.embedded import EmbeddedServer
 from tests.integration.fleet import Fleet
 from tests.integration.web.conftest import PAGES, fetch, lines_of, secret, serving
 from tests.waiting import wait_until
@@ -47,6 +48,21 @@ async def test_pages_show_the_cluster_in_each_form(fleet: Fleet) -> None:
     assert (await fetch(manager.pages.url, "/nodes.txt")).text.startswith("NODE")
     assert (await fetch(manager.pages.url, "/nodes/nobody")).code == 404
     assert (await fetch(manager.pages.url, "/nowhere")).code == 404
+
+
+async def test_pages_without_redis_are_unavailable(lonely: Fleet, server: EmbeddedServer) -> None:
+    manager = await serving(lonely)
+    assert (await fetch(manager.pages.url, "/nodes/nobody")).code == 404
+    await asyncio.to_thread(server.stop)
+
+    async def unavailable() -> bool:
+        answers = [await fetch(manager.pages.url, path) for path in ("/nodes", "/nodes.json", "/nodes.txt")]
+        return {answer.code for answer in answers} == {503}
+
+    await wait_until(unavailable, "the pages say that they are unavailable")
+    overview = await fetch(manager.pages.url, "/")
+    assert "Not known" in overview.text
+    assert "All well" not in overview.text
 
 
 async def test_page_is_sent_packed_to_browsers(fleet: Fleet) -> None:
