@@ -168,11 +168,11 @@ class Campaign:
 
     def _delete(self, writer: WatchedWriter) -> None:
         """Delete the present file, or some of the newest rotated ones: those may be unread."""
-        if self._chance.random() < 0.3:
-            writer.delete(writer.path)
-        else:
-            for file in writer.rotated()[-self._chance.choice((1, 2, 3)) :]:
-                writer.delete(file)
+        number = self._chance.choice((1, 2, 3))
+        for file in [writer.path] if self._chance.random() < 0.3 else writer.rotated()[-number:]:
+            deleted = writer.delete(file)
+            if deleted is not None:
+                self.outcome.was_deleted(writer, deleted)
 
     def _stop(self, name: str) -> None:
         self._running[name].popen.send_signal(signal.SIGSTOP)

@@ -16,6 +16,11 @@ from tests.waiting import wait_until_sync
 SETTLE_S = 180.0
 
 
+def _sizes(said: list[KnownFile], deleted: DeletedFile) -> list[int]:
+    """The sizes that a deleted file had when a node told of it."""
+    return [file.size for file in said if file.file.head and file.file.begins(deleted.head)]
+
+
 class Outcome:
     """The targets of one run, and what deletions took."""
 
@@ -37,12 +42,16 @@ class Outcome:
 
     # What a node can have told of the files that are gone.
 
+    def was_deleted(self, writer: WatchedWriter, deleted: DeletedFile) -> None:
+        """Note whether anything is known of a file that is gone: it may have come and gone between two looks."""
+        if not _sizes(self._said(writer.name), deleted):
+            deleted.unknown = deleted.size
+
     def node_died(self, writer: WatchedWriter) -> None:
         """Note what is not known of deleted files, now that the node is dead."""
         said = self._said(writer.name)
         for deleted in self._unsettled(writer):
-            known = [file.size for file in said if file.file.head and file.file.begins(deleted.head)]
-            deleted.unknown = max(deleted.unknown, deleted.size - max(known, default=0))
+            deleted.unknown = max(deleted.unknown, deleted.size - max(_sizes(said, deleted), default=0))
 
     def redis_forgot(self, writer: WatchedWriter, *, since: int) -> None:
         """Note that nothing is known of the first files that were deleted: the node that knew them is dead."""
