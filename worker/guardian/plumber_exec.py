@@ -50,8 +50,11 @@ class ExecPlumber:
         return self.unplumb([vip for vip in configured if not answers[vip.address]])
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
-        """Begin to plumb; `finished` reports how each plumbing ended."""
-        self._queue += zip(addresses, epochs, strict=True)
+        """Begin to plumb; `finished` reports how each plumbing ended. One that is under way goes on: the agent asks
+        again with each heartbeat, and a program may take longer than that."""
+        for vip, epoch in zip(addresses, epochs, strict=True):
+            if not self._is_under_way(vip, epoch):
+                self._queue.append((vip, epoch))
         self._start_some()
         return [None] * len(addresses)
 
@@ -86,9 +89,16 @@ class ExecPlumber:
             _outcome(run)
         self._runs.clear()
 
+    def _is_under_way(self, vip: Address, epoch: int) -> bool:
+        running = self._runs.get(vip.address)
+        return (running is not None and running[1] == epoch) or (vip, epoch) in self._queue
+
     def _start_some(self) -> None:
         while self._queue and len(self._runs) < _AT_ONCE:
             vip, epoch = self._queue.pop(0)
+            if (running := self._runs.pop(vip.address, None)) is not None:
+                # It plumbs for another epoch.
+                _outcome(running[0])
             self._epochs[vip.address] = epoch
             try:
                 self._runs[vip.address] = (self._start("plumb", vip), epoch, time.monotonic() + _PLUMB_S)

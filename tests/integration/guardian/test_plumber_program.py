@@ -33,8 +33,13 @@ class HangingProgram:
         """The children of the program, once all of them run."""
         wait_until_sync(self._has_grandchild, "the program has started its children")
         first, second = (psutil.Process(int(pid)) for pid in self._noted.read_text().split())
-        self.started += [first, second, *second.children()]
-        return self.started
+        found = [first, second, *second.children()]
+        self.started += found
+        return found
+
+    def forget(self) -> None:
+        """Forget the children so far."""
+        self._noted.unlink()
 
     def _has_grandchild(self) -> bool:
         pids = self._noted.read_text().split() if self._noted.exists() else []
@@ -83,3 +88,17 @@ def test_closing_ends_a_plumbing_with_its_children(hanging: HangingProgram, plum
     children = hanging.children()
     plumber.close()
     wait_until_sync(lambda: have_ended(children), "no child of the program runs")
+
+
+def test_asking_again_leaves_a_plumbing_alone(hanging: HangingProgram, plumber: ExecPlumber) -> None:
+    plumber.plumb([VIP], [1])
+    children = hanging.children()
+    plumber.plumb([VIP], [1])
+    assert plumber.finished() == []
+    assert list(plumber._runs) == [VIP.address]
+    assert not have_ended(children)
+    hanging.forget()
+    plumber.plumb([VIP], [2])
+    wait_until_sync(lambda: have_ended(children), "the plumbing for an earlier epoch has ended")
+    assert plumber._runs[VIP.address][1] == 2
+    hanging.children()
