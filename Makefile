@@ -8,7 +8,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Otherwise each daemon that a test starts would compile its sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test retest test-units fault fault-vip fault-logs observe soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
+.PHONY: setup demo test retest test-units test-deploy fault fault-vip fault-logs observe soak fuzz model lint types check bench reference docs wheel sbom deb lock clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,12 @@ test: setup
 
 # Boots a Debian with systemd and runs the units on it. Needs root, debootstrap and systemd-nspawn; UNITS_ROOT=… keeps it.
 test-units: setup
+	UNITS=1 $(BIN)/python -m pytest tests/units
+
+# What a newcomer meets, for real: the tutorial on a bare Debian as an ordinary user, then the package and the units on a
+# booted one. Needs root and what test-units needs; takes a quarter of an hour.
+test-deploy: setup
+	.ci/bare-root sh -c 'make demo </dev/null && make test TESTS=tests/integration/test_tutorial.py'
 	UNITS=1 $(BIN)/python -m pytest tests/units
 
 # The tests that failed last time, one after another: one that passes now was disturbed, and is named by the run before.

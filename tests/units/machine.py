@@ -17,7 +17,7 @@ from tests.waiting import wait_until_sync
 
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "apt-get")
 _SUITE, _PYTHON = "bookworm", "3.11"
-_PACKAGES = ("systemd-sysv", "dbus", "redis-server", "iproute2", "libnftables1", "python3-venv")
+_PACKAGES = ("systemd-sysv", "dbus", "redis-server", "iproute2", "libnftables1", "logrotate", "python3-venv")
 _SOURCES = ("LICENSE", "README.md", "pyproject.toml", "requirements.txt", "cli", "eccmgr", "ops", "worker")
 _PATH = "/opt/eccmgr/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

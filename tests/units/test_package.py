@@ -1,5 +1,6 @@
 """The package for Debian on a booted machine: installed, run, upgraded, removed and purged."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -34,6 +35,32 @@ def bare(booted: Machine) -> Iterator[Machine]:
     install(booted)
 
 
+ROTATION = """
+set -e
+(for n in $(seq 25); do ec_console broadcast pid; done) >/root/sent &
+for n in 1 2; do
+  logrotate --force /etc/logrotate.d/eccmgr
+  for look in $(seq 100); do test -s $LOGS/mainlog && break; sleep 0.1; done
+done
+wait
+"""
+LOGS = "/var/log/eccmgr/manager"
+
+
+def check_rotation(machine: Machine) -> None:
+    """Check that a manager which writes while its log is rotated twice loses no line of it."""
+    machine.run(ROTATION.replace("$LOGS", LOGS))
+    sent = re.findall(r"^Broadcast (\S+)", machine.run("cat /root/sent; rm /root/sent"), re.MULTILINE)
+    assert len(sent) == 25
+
+    def are_told() -> bool:
+        told = machine.run(f"zcat -f {LOGS}/mainlog* | grep 'command sent'")
+        return all(told.count(f"id={ident} ") == 1 for ident in sent)
+
+    wait_until_sync(are_told, "the files tell of each command once")
+    assert machine.run(f"ls {LOGS}").split()[:3] == ["mainlog", "mainlog.1", "mainlog.2.gz"]
+
+
 def test_package_runs_from_installation_until_purge(bare: Machine) -> None:
     traces, accounts = bare.run(TRACES), bare.run(ACCOUNTS)
     bare.run("dpkg -i /opt/deb/eccmgr.deb")
@@ -43,6 +70,7 @@ def test_package_runs_from_installation_until_purge(bare: Machine) -> None:
     assert "1 of 1 answered" in bare.run("/usr/bin/ec_console gather version")
     assert bare.run("stat -c %U:%G:%a /etc/eccmgr/eccmgr.env /run/eccmgr-guardian") == "root:root:600\nroot:root:700"
     before = bare.run("systemctl show --value -p MainPID eccmgr ecnode")
+    check_rotation(bare)
     bare.run("echo '# mine' >>/etc/eccmgr/eccluster.conf; dpkg --force-confold -i /opt/deb/eccmgr.deb")
     assert bare.run("systemctl is-active eccmgr ecnode") == "active\nactive"
     assert bare.run("systemctl show --value -p MainPID eccmgr ecnode") != before
