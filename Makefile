@@ -56,8 +56,8 @@ fault-vip: setup
 fault-logs: setup
 	@$(BIN)/python -m tests.fault.logs
 
-# A real fault for each alert of ops/prometheus but TakeoverSlow: it has to fire, and to clear once that is mended. Needs
-# `prometheus` on PATH, and takes some ten minutes; ONLY=NodeLost,… plays the faults of these alerts alone.
+# A real fault for each alert of ops/prometheus: it has to fire, and to clear once that is mended. Needs `prometheus` on
+# PATH, and takes some ten minutes; ONLY=NodeLost,… plays the faults of these alerts alone.
 observe: setup
 	@$(BIN)/python -m tests.observe
 

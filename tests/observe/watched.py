@@ -1,4 +1,4 @@
-"""A small real site that a real Prometheus watches: three clusters on one Redis, their managers and nodes."""
+"""A small real site that a real Prometheus watches: four clusters on one Redis, their managers and nodes."""
 
 import asyncio
 import contextlib
@@ -61,10 +61,14 @@ class WatchedSite:
         carries: bool = True,
         lease_s: float = LEASE_S,
         binding: str = "mail",
+        is_slow: bool = False,
         **how: Any,
     ) -> None:
-        """Start a node. It carries 10.1.1.1 if it is chosen."""
+        """Start a node. It carries 10.1.1.1 if it is chosen. One node of the host may be slow: a program adds the
+        address in 7 s."""
         text = _CLUSTER.format(lease=lease_s)
+        if is_slow:
+            text = text.replace('plumber = "memory"', f'plumber = "exec"  plumber_program = "{self.folder}/plumb"')
         text += _VIPS.format(binding=binding) if carries else ""
         self._start("ecnode", name, cluster, text, "ecnode", **how)
 
@@ -90,6 +94,11 @@ class WatchedSite:
         self.daemons.pop(name).end()
         del self.targets[name]
         self.tell_targets()
+
+    def carries(self, name: str) -> bool:
+        """Whether a node says that it carries the address."""
+        with urllib.request.urlopen(f"http://{self.targets[name][1]}/metrics", timeout=60) as answer:
+            return b"eccmgr_vip_owned{" in answer.read()
 
     def kill(self, name: str) -> None:
         """Kill a daemon, with what it has started."""
@@ -168,6 +177,12 @@ async def watched_site(folder: Path) -> AsyncIterator[WatchedSite]:
         site.node("n2", "main")
         site.node("n3", "main", carries=False)
         site.node("p2", "patient", lease_s=PATIENT_LEASE_S)
+        # The user of guardians runs the program.
+        folder.chmod(0o755)
+        (folder / "plumb").write_text('#!/bin/sh\nif [ "$1" = plumb ]; then sleep 7; fi\n')
+        (folder / "plumb").chmod(0o755)
+        site.node("s1", "slow")
+        site.node("s2", "slow", is_slow=True)
         site.tell_targets()
         stack.enter_context(_prometheus(site))
         await site.ready(*site.daemons)
