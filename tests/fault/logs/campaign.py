@@ -193,7 +193,10 @@ class Campaign:
         time.sleep(self._chance.choice((0.0, 0.3)))
         self._server.stop(signal.SIGKILL)
         for name, writer in self._writers.items():
-            self.outcome.redis_forgot(writer, since=self._deleted_before[name])
+            # A process that has only begun knows nothing yet of what the one before it has told.
+            is_ready = "event=ready" in self._running[name].log
+            since = self._deleted_before[name] if is_ready else len(writer.deleted)
+            self.outcome.redis_forgot(writer, since=since)
         self._server.start()
 
     def _cut_off(self) -> None:
