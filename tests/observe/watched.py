@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import urllib.request
@@ -154,7 +155,9 @@ class WatchedSite:
         return alert in await asyncio.to_thread(self.firing)
 
     def end(self) -> None:
-        """End all daemons."""
+        """End all daemons, whatever signals come meanwhile."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for group in self._groups.values():
             group.end()
 
