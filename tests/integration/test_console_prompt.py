@@ -207,6 +207,7 @@ def test_stopped_console_comes_back(terminals: OnTerminal, processes: Processes,
         wait_until_sync(lambda: last_lines(shell)[0].endswith("> help versi"), "the line is there again")
         shell.type("on\r")
         shell.wait_for("Usage: version")
+        shell.wait_prompt()
         shell.type(CTRL_D)
         wait_until_sync(lambda: shell.text.endswith("shell#"), "the shell has the terminal")
         shell.type("exit\r")
