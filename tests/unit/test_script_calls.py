@@ -56,7 +56,7 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     pipes.append(PIPE, OPTIONS, tail="", most=1, subscribers=("master",), says="", words=()),
     pipes.take_lease(PIPE, OPTIONS, "master", "#mgr-1#m"),
     pipes.commit(PIPE, OPTIONS, LEASE, "{}", 1),
-    pipes.rewind(PIPE, LEASE, LogPlace(1, FileIdentity(1, 1, 0, digest(b"")), 0, digest(b""))),
+    pipes.rewind(PIPE, LEASE, LogPlace(1, FileIdentity(1, 1, 0, digest(b"")), 0, digest(b"")), 1),
     pipes.release(PIPE, LEASE),
     pipes.forget(PIPE, "master"),
 )

@@ -6,7 +6,8 @@
 --       the subscribers, joined by commas  what the node says of the log
 --       then for each record: begin  end  time  edges  lost  data
 -- Answer  {'kept', number of records added, bytes in the pipe}
---         {'moved', the place at the end of the pipe, what the node said of the log last}  nothing was added
+--         {'moved', the place at the end of the pipe, what the node said of the log last, the time of `logs_rewind` if
+--         the place is from there ('' otherwise)}  nothing was added
 -- Invariant  each record begins where the one before it ended. The pipe holds no more than its bound, or one record.
 
 local cluster_state, state, pipe, sessions = unpack(KEYS)
@@ -27,7 +28,7 @@ local clock = advance(cluster_state, max_step)
 local tail = redis.call('HGET', state, 'tail') or ''
 redis.call('XLEN', pipe)
 if tail ~= expected then
-  return { 'moved', tail, redis.call('HGET', state, 'says') or '' }
+  return { 'moved', tail, redis.call('HGET', state, 'says') or '', redis.call('HGET', state, 'since') or '' }
 end
 redis.call('HSET', state, 'subscribes', subscribers, 'says', says, 'tail', tail)
 local taken, sent, added = trim(state, pipe, sessions, clock), counted(state, 'sent'), 0
@@ -43,6 +44,7 @@ for i = 6, #ARGV, 6 do
 end
 if added > 0 then
   redis.call('HSET', state, 'tail', tail, 'sent', ms(sent))
+  redis.call('HDEL', state, 'since')
   if lost > 0 then
     redis.call('HINCRBY', state, 'lost', ms(lost))
   end

@@ -85,7 +85,7 @@ def test_one_manager_has_the_lease(cluster: Cluster) -> None:
     assert later is not None
     assert later.epoch > lease.epoch
     assert pipe.commit(lease, 0) is CommitVerdict.FENCED
-    assert cluster.run(calls.rewind(pipe.keys, lease, place(0))) is CommitVerdict.FENCED
+    assert cluster.run(calls.rewind(pipe.keys, lease, place(0), 1000)) is CommitVerdict.FENCED
     assert cluster.run(calls.release(pipe.keys, lease)) is CommitVerdict.FENCED
     assert pipe.commit(later, 0, "kept") is CommitVerdict.KEPT
     assert cluster.run(calls.take_lease(pipe.keys, cluster.options, "master", roma.private)).checkpoint == b"kept"
@@ -145,11 +145,14 @@ def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
     lease = pipe.lease(manager)
     assert lease is not None
     (_, (last, _)) = pipe.entries()
-    assert cluster.run(calls.rewind(pipe.keys, lease, place(2))) is CommitVerdict.REWOUND
+    assert cluster.run(calls.rewind(pipe.keys, lease, place(2), 1000)) is CommitVerdict.REWOUND
     assert pipe.entries() == []
-    assert pipe.append(record(4, b"c\n"), tail=place(4).dump()).tail == place(2).dump().encode()
+    moved = pipe.append(record(4, b"c\n"), tail=place(4).dump())
+    assert (moved.tail, moved.since_ms) == (place(2).dump().encode(), 1000)
     assert pipe.append(record(2, b"b\n"), tail=place(2).dump()).added == 1
     assert pipe.entries()[0][0] > last
+    # The time belongs to the place for which a manager asked, not to a later one.
+    assert pipe.append(tail=place(2).dump()).since_ms == 0
 
 
 def test_pipe_whose_state_was_lost_begins_anew(cluster: Cluster) -> None:

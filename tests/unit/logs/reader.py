@@ -30,6 +30,8 @@ class WrittenLog:
     place: LogPlace | None = None
     places: list[tuple[LogPlace, int]] = field(default_factory=list)
     lost: int = 0
+    wall_ms: int = 0
+    """When what was collected had changed last."""
     follower: LogFollower | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class WrittenLog:
     def ask_again(self, place: LogPlace) -> None:
         """Have the follower send again what follows a place."""
         assert self.follower is not None
-        self.follower.go_to(place)
+        self.follower.go_to(place, since_ms=self.wall_ms)
 
     def read(self, most: int = 1 << 20) -> None:
         assert self.follower is not None
@@ -111,6 +113,7 @@ class WrittenLog:
         record = record if self.place is None else record.rest(self.place)
         self.taken += record.text()
         self.lost += record.lost
+        self.wall_ms = max(self.wall_ms, record.wall_ms)
         self.place = record.end
         self.places.append((record.end, len(self.taken)))
 

@@ -227,6 +227,37 @@ def test_file_found_under_two_turns_comes_once(log: WrittenLog) -> None:
     assert log.taken == b"".join(log.written)
 
 
+@pytest.mark.parametrize("has_begun", [True, False], ids=["in a file", "at its beginning"])
+def test_files_after_a_forgotten_one_are_found(log: WrittenLog, has_begun: bool) -> None:
+    log.write(3)
+    os.utime(log.path, (1000, 1000))
+    log.read_all()
+    log.rename()
+    log.reopen()
+    log.write(2)
+    os.utime(log.path, (2000, 2000))
+    assert log.follower is not None
+    step, rest = log.follower.read(1)
+    for record in (step, rest) if has_begun else (step,):
+        log.take(record)
+    asked = log.place
+    assert asked is not None
+    gone = log.rename()
+    log.reopen()
+    log.write(2)
+    os.utime(log.path, (3000, 3000))
+    log.rename()
+    log.reopen()
+    log.write(1)
+    # Redis and the node know nothing any more of the file that is gone.
+    gone.unlink()
+    log.forget()
+    log.follower.read(1)
+    log.ask_again(asked)
+    log.read_all()
+    assert log.taken == b"".join((*log.written[: 5 if has_begun else 3], *log.written[5:]))
+
+
 def test_cut_without_copy_is_counted(log: WrittenLog) -> None:
     log.write(3)
     log.read_all()

@@ -106,6 +106,16 @@ def test_lost_bytes_count_once_whatever_redis_forgot() -> None:
     assert start(later, None, "s").lost == 3
 
 
+def test_time_of_a_place_goes_with_the_place() -> None:
+    ours = msgspec.structs.replace(note(2, 5, 20, 10), wall_ms=7)
+    assert start(None, ours, "s").wall_ms == 7
+    earlier = Checkpoint(place(10).dump(), 1, epoch=5, store="s", stores={"s": 1}, wall_ms=3)
+    assert start(earlier, ours, "s").wall_ms == 7
+    later = Checkpoint(place(40).dump(), 4, epoch=6, store="t", stores={"s": 1, "t": 4}, wall_ms=9)
+    assert start(later, ours, "s").wall_ms == 9
+    assert start(later, None, "s").wall_ms == 9
+
+
 def test_torn_note_counts_as_none(tmp_path: Path) -> None:
     notes = Notes(str(tmp_path / "notes"), 0o755)
     notes.write("master", "east1", "x", note(1, 1, 5, 0))

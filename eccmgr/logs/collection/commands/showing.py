@@ -86,7 +86,7 @@ def log_row(unit: Unit, news: LogNews, state: PipeState, manager: str, fault: st
         behind += max(0, tail.offset - (place.offset if place is not None and place.turn == tail.turn else 0))
     # A place that is sent again adds to the other counts once more. That of the checkpoint is exact.
     lost = checkpoint.lost if checkpoint is not None else max(state.lost, news.lost)
-    seconds = (now_ms - checkpoint.wall_ms) / 1000 if checkpoint is not None and behind else 0.0
+    seconds = max(0, now_ms - checkpoint.wall_ms) / 1000 if checkpoint is not None and behind else 0.0
     return LogRow(
         *(unit.node, news.name, news.size, unit.subscriber, manager, place.offset if place is not None else None),
         *(behind, max(0.0, seconds), lost, fault or news.fault),

@@ -33,12 +33,16 @@ class LogFollower:
         place: LogPlace | None = None,
         turns: Turns | None = None,
         *,
+        since_ms: int = 0,
         quiet_s: float = QUIET_S,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without a place, the log is read from the beginning of the file at its path."""
-        self._folder, self._place = folder, place
+        """Without a place, the log is read from the beginning of the file at its path.
+
+        What was read up to the place had changed last at `since_ms` (0 if unknown).
+        """
+        self._folder, self._place, self._since_ms = folder, place, since_ms
         self.turns = turns or Turns()
         self._quiet_s, self._wall, self._monotonic = quiet_s, wall, monotonic
         self._reading: FileReading | None = None
@@ -112,8 +116,8 @@ class LogFollower:
             reading.close()
         self._place, self._reading, self._pending = place, None, []
 
-    def go_to(self, place: LogPlace, said: Iterable[KnownFile] = ()) -> None:
-        """Read on from another place, with what was `said` of the files too.
+    def go_to(self, place: LogPlace, said: Iterable[KnownFile] = (), since_ms: int = 0) -> None:
+        """Read on from another place, with what was `said` of the files too, and of the last change before the place.
 
         Files that are open stay open, since one that was deleted cannot be opened again.
         """
@@ -131,7 +135,7 @@ class LogFollower:
         self.close()
         before = [reading for reading in self._passed if stay and reading.turn < place.turn]
         self._passed = deque(before, maxlen=_PASSED_MAX)
-        self._place, self._reading, self._pending = place, here, later
+        self._place, self._reading, self._pending, self._since_ms = place, here, later, since_ms
         self.turns = Turns([*said, *self.turns.dump()])
 
     def _note_all(self) -> None:
@@ -142,7 +146,13 @@ class LogFollower:
     def _open(self) -> list[FileReading]:
         return ([self._reading] if self._reading is not None else []) + self._pending
 
-    # FileReading one file.
+    @property
+    def _since_ns(self) -> int:
+        """The earliest change of the files after the place, if no more is known of its own file; 0 if unknown."""
+        # What was read had changed within that millisecond. It must not be sent again.
+        return (self._since_ms + 1) * 1_000_000 if self._since_ms else 0
+
+    # Reading one file.
 
     def _advance(self, records: list[Record]) -> int | None:
         """Read a block, or go on to another file; answers the bytes read, None if there is nothing more."""
@@ -176,7 +186,7 @@ class LogFollower:
         known = self.turns.known(place.turn)
         if source is None:
             if not self._pending:
-                self._open_newer(place.turn, known.changed_ns if known is not None else 0)
+                self._open_newer(place.turn, known.changed_ns if known is not None else self._since_ns)
             return self._lost(place, known.size - place.offset if known is not None else 0, records)
         self._read_on(source, place)
         if known is not None and self._reading is not None and not source.is_whole:
@@ -193,13 +203,17 @@ class LogFollower:
         """Go on with the next file, since the rest of the file of `place` is gone; answers whether there is one."""
         if not self._pending:
             return False
-        self._reading = self._pending.pop(0)
+        self._reading, self._since_ms = self._pending.pop(0), 0
         self._append_step(place, self._reading, max(0, lost), records)
         return True
 
     def _append_step(self, begin: LogPlace, reading: FileReading, lost: int, records: list[Record]) -> None:
         lost += self.turns.skipped(begin.turn, reading.turn)
-        records.append(Record(begin, reading.place, int(max(0.0, self._wall()) * 1000), lost=lost))
+        # The files that come after this place are those that change later.
+        left = self.turns.known(begin.turn)
+        changed_ns = max(reading.source.status().st_mtime_ns, left.changed_ns if left is not None else 0)
+        wall_ms = max(0, min(changed_ns // 1_000_000, int(self._wall() * 1000)))
+        records.append(Record(begin, reading.place, wall_ms, lost=lost))
         self.turns.note(reading)
 
     # From one file to the next.

@@ -18,7 +18,7 @@ from eccmgr.logs.collection.following.waking import Wakers
 from eccmgr.logs.collection.news import LogNews, dump_files, parse_files
 from eccmgr.logs.collection.options import WatchedLog
 from eccmgr.logs.collection.pipe import calls
-from eccmgr.logs.collection.pipe.calls import AppendVerdict, PipeKeys, place_in
+from eccmgr.logs.collection.pipe.calls import Appended, AppendVerdict, PipeKeys, place_in
 from eccmgr.logs.collection.records import Packer, Record
 from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis.backoff import Backoff
@@ -125,7 +125,7 @@ class LogSender:
             )
         )
         if appended.verdict is AppendVerdict.MOVED:
-            await self._move_to(appended.tail, appended.said)
+            await self._move_to(appended)
             return
         self.held = appended.held
         self._count([packed.record for packed in sending[: appended.added]])
@@ -177,18 +177,18 @@ class LogSender:
                 self.counted["lost"] += record.lost
                 log.warning("log bytes lost", log=self.watched.name, path=self.watched.path, bytes=record.lost)
 
-    async def _move_to(self, tail: bytes, said: bytes) -> None:
+    async def _move_to(self, end: Appended) -> None:
         """Go on where the pipe ends now. If that is unknown, go on where this node is."""
-        place = place_in(tail)
+        place = place_in(end.tail)
         if place is not None:
-            files = parse_files(said)
+            files = parse_files(end.said)
             try:
-                await asyncio.to_thread(self._follower.go_to, place, files)
+                await asyncio.to_thread(self._follower.go_to, place, files, end.since_ms)
             except OSError:
                 turns = Turns([*files, *self._follower.turns.dump()])
-                self._follower = LogFollower(self._folder, place, turns)
+                self._follower = LogFollower(self._folder, place, turns, since_ms=end.since_ms)
             self._unsent, self._full = [], 0
-        self._tail = tail
+        self._tail = end.tail
 
     async def _wait_for_room(self) -> None:
         """Wait longer each time, and let the files be known meanwhile."""

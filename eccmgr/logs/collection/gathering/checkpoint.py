@@ -29,8 +29,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """How far a subscriber has a log, as Redis keeps it.
 
     `number` counts the checkpoints. `store` is the folder of the manager that wrote last, and `stores` has the number
-    of the last checkpoint of each folder. `path` and `length` are the file and its length there. `lost` counts the
-    bytes before the place that were removed before anybody read them.
+    of the last checkpoint of each folder. `path` and `length` are the file and its length there. What comes before the
+    place had changed last on the node at `wall_ms`. `lost` counts the bytes before the place that were removed before
+    anybody read them.
     """
 
     place: str
@@ -73,7 +74,7 @@ _checkpoint = msgspec.json.Decoder(Checkpoint)
 
 class Note(msgspec.Struct, frozen=True):
     """How far this manager has written a log. `place` is "" before the first byte, and `before` is the length of the
-    file at the checkpoint before this one. `lost` is that of the checkpoint."""
+    file at the checkpoint before this one. `lost` and `wall_ms` are those of the checkpoint."""
 
     place: str
     number: int
@@ -84,6 +85,7 @@ class Note(msgspec.Struct, frozen=True):
     device: int
     inode: int
     lost: int = 0
+    wall_ms: int = 0
 
     def at(self) -> LogPlace | None:
         """Its place. Raises ValueError."""
@@ -100,38 +102,40 @@ class Note(msgspec.Struct, frozen=True):
         return LogTarget(self.path, self.before, self.device, self.inode)
 
     @classmethod
-    def of(cls, place: str, number: int, epoch: int, target: LogTarget, before: int, lost: int) -> "Note":
+    def of(cls, place: str, number: int, epoch: int, target: LogTarget, before: int, lost: int, wall_ms: int) -> "Note":
         """A note about a target."""
-        return cls(place, number, epoch, target.path, target.length, before, target.device, target.inode, lost)
+        path, length, device, inode = target.path, target.length, target.device, target.inode
+        return cls(place, number, epoch, path, length, before, device, inode, lost, wall_ms)
 
 
 _note = msgspec.json.Decoder(Note)
 
 
 class Start(NamedTuple):
-    """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, the number, and the
-    bytes lost so far."""
+    """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, the number, the
+    bytes lost so far, and when what comes before the place had changed last (0 if unknown)."""
 
     place: LogPlace | None
     target: LogTarget | None
     number: int
     lost: int
+    wall_ms: int = 0
 
 
 def start(kept: Checkpoint | None, note: Note | None, store: str) -> Start:
     """Where to go on, by what Redis keeps and by our note. Pure."""
     if note is None:
-        return Start(None, None, 0, 0) if kept is None else Start(kept.at(), None, kept.number, kept.lost)
+        return Start(None, None, 0, 0) if kept is None else Start(kept.at(), None, kept.number, kept.lost, kept.wall_ms)
     if kept is None:
-        return Start(note.at(), note.target, note.number, note.lost)
+        return Start(note.at(), note.target, note.number, note.lost, note.wall_ms)
     # Redis does not know of our last checkpoint: it has forgotten it, or never heard of it.
     is_ahead = note.number > kept.stores.get(store, 0)
     if is_ahead and kept.epoch > note.epoch and kept.store != store:
         # Another manager went on from the checkpoint before ours, and has what we wrote after it.
-        return Start(kept.at(), note.target_before, kept.number, kept.lost)
+        return Start(kept.at(), note.target_before, kept.number, kept.lost, kept.wall_ms)
     if is_ahead and note.number > kept.number:
-        return Start(note.at(), note.target, note.number, note.lost)
-    return Start(kept.at(), note.target, max(kept.number, note.number), kept.lost)
+        return Start(note.at(), note.target, note.number, note.lost, note.wall_ms)
+    return Start(kept.at(), note.target, max(kept.number, note.number), kept.lost, kept.wall_ms)
 
 
 class Notes:

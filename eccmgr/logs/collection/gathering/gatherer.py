@@ -148,6 +148,7 @@ class Gatherer:
             return
         stores = kept.stores if kept is not None else {}
         stand = Stand(unit, keys, leased.lease, begin.place, begin.target, begin.number, stores, begin.lost)
+        stand.wall_ms = begin.wall_ms
         self.stands[unit] = stand
         log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
 
@@ -200,10 +201,10 @@ class Gatherer:
             stand.cursor = b"0-0"
             entries = await self._read([stand], 1)
             if not entries.get(stand.keys.pipe) and (not stand.fault or await self._can_write(stand)):
-                await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
+                await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place, stand.wall_ms))
         stand.idle_at, stand.idle_cursor = idle_at, stand.cursor
 
-    # FileReading and writing.
+    # Reading and writing.
 
     async def _collect(self) -> bool:
         """Read all pipes once, and write what came; answers whether there may be more. Raises EccmgrError."""
@@ -293,7 +294,7 @@ class Gatherer:
             if stand.fault and not await self._can_write(stand):
                 return None
             stand.cursor = b"0-0"
-            await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
+            await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place, stand.wall_ms))
         return None
 
     async def _can_write(self, stand: Stand) -> bool:
@@ -315,9 +316,9 @@ class Gatherer:
         number, store, target = stand.number + 1, self.writer.notes.store, writing.target
         stores = Checkpoint("", stores=stand.stores).seen_stores(store, number)
         path, length = (target.path, target.length) if target is not None else ("", 0)
-        lost = stand.lost + taking.lost
+        lost, wall_ms = stand.lost + taking.lost, max(stand.wall_ms, taking.wall_ms)
         said = Checkpoint(
-            taking.end.dump(), number, stand.lease.epoch, store, path, length, taking.wall_ms, stores, lost
+            taking.end.dump(), number, stand.lease.epoch, store, path, length, wall_ms, stores, lost
         ).dump()
         try:
             verdict = await self._link.run(calls.commit(stand.keys, self._options, stand.lease, said, taking.has))
@@ -329,7 +330,7 @@ class Gatherer:
             self.stands.pop(stand.unit, None)
             return
         stand.place, stand.target, stand.number, stand.cursor = taking.end, target, number, taking.cursor
-        stand.wall_ms, stand.stores, stand.lost = taking.wall_ms, stores, lost
+        stand.wall_ms, stand.stores, stand.lost = wall_ms, stores, lost
         self.counted["written"] += taking.size
         self.counted["lines"] += sum(data.count(b"\n") for data in taking.data)
         self._report_lost(stand, taking)

@@ -51,7 +51,7 @@ class Taking:
         if text:
             self.data.append(text)
         self.begin = self.begin or record.begin
-        self.path, self.end, self.wall_ms = path, record.end, record.wall_ms
+        self.path, self.end, self.wall_ms = path, record.end, max(self.wall_ms, record.wall_ms)
         self.lost += record.lost
 
 
@@ -71,6 +71,7 @@ class Stand:
     cursor: bytes = b"0-0"
     """The id of the last entry of the pipe that was read."""
     wall_ms: int = 0
+    """The latest time at which what was written had changed on the node."""
     fault: str = ""
     """The reason why the target cannot be written; "" if it can."""
     retry_s: float = 0.0

@@ -114,7 +114,8 @@ class Writer:
             target = self.targets.begin(taking.path, self.modes)
             # From now on this is the only file that may hold bytes that do not count.
             place = stand.place.dump() if stand.place is not None else ""
-            self._keep(stand, Note.of(place, stand.number, stand.lease.epoch, target, target.length, stand.lost))
+            how_far = place, stand.number, stand.lease.epoch, target, target.length, stand.lost, stand.wall_ms
+            self._keep(stand, Note.of(*how_far))
             stand.target = target
         found, new = self.targets.write(target, b"".join(taking.data), self.modes)
         writing.target, writing.before = new, found.length
@@ -124,8 +125,8 @@ class Writer:
         if writing.target is None or taking.end is None:
             return
         number = stand.number + 1
-        place, lost = taking.end.dump(), stand.lost + taking.lost
-        self._keep(stand, Note.of(place, number, stand.lease.epoch, writing.target, writing.before, lost))
+        place, lost, wall_ms = taking.end.dump(), stand.lost + taking.lost, max(stand.wall_ms, taking.wall_ms)
+        self._keep(stand, Note.of(place, number, stand.lease.epoch, writing.target, writing.before, lost, wall_ms))
 
     def _keep(self, stand: Stand, note: Note) -> None:
         unit = stand.unit

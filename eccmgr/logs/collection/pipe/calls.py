@@ -55,13 +55,15 @@ class PipeKeys:
 
 class Appended(NamedTuple):
     """The answer to adding records: how many were added, and the bytes in the pipe. If the pipe has moved: the place at
-    its end as a text ("" if it never had a record), and what the node said of the log last."""
+    its end as a text ("" if it never had a record), and what the node said of the log last. If a manager asked for that
+    place: the time at which what was read up to there had changed last (0 if unknown)."""
 
     verdict: AppendVerdict
     added: int = 0
     held: int = 0
     tail: bytes = b""
     said: bytes = b""
+    since_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,9 @@ def stall(at: PipeKeys, options: ClusterOptions, lease: LogLease, checkpoint: st
     return ScriptCall("logs_stall", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
 
 
-def rewind(at: PipeKeys, lease: LogLease, place: LogPlace) -> ScriptCall[CommitVerdict]:
-    """Have the node send the log again from `place` on."""
-    args = (lease.subscriber, lease.private, lease.epoch, place.dump())
+def rewind(at: PipeKeys, lease: LogLease, place: LogPlace, since_ms: int) -> ScriptCall[CommitVerdict]:
+    """Have the node send the log again from `place` on. What was read up to there had changed last at `since_ms`."""
+    args = (lease.subscriber, lease.private, lease.epoch, place.dump(), since_ms)
     return ScriptCall("logs_rewind", (at.state, at.pipe), args, _commit_verdict)
 
 
@@ -143,7 +145,7 @@ def forget(at: PipeKeys, subscriber: str) -> ScriptCall[ForgottenVerdict]:
 def _appended(reply: RawReply) -> Appended:
     verdict = _append_verdict(reply[0])
     if verdict is AppendVerdict.MOVED:
-        return Appended(verdict, tail=bytes(reply[1]), said=bytes(reply[2]))
+        return Appended(verdict, tail=bytes(reply[1]), said=bytes(reply[2]), since_ms=int(reply[3] or 0))
     return Appended(verdict, int(reply[1]), int(reply[2]))
 
 
