@@ -23,7 +23,7 @@ from tests.daemons import Process, Processes
 from tests.fault.logs.disks import fill, freeze, freezing_disk, small_disk, thaw
 from tests.fault.logs.outcome import SETTLE_S, Outcome
 from tests.fault.logs.sites import LogSite
-from tests.fault.logs.writers import WatchedWriter
+from tests.fault.logs.writers import WatchedWriter, has_open
 from tests.waiting import wait_until_sync
 
 _ROUND = 25
@@ -45,8 +45,6 @@ class Campaign:
         self.outcome = Outcome(site, folder, self._server.socket, "stage")
         self.done: Counter[str] = Counter()
         self._can_fill = self._can_freeze = False
-        self._deleted_before: Counter[str] = Counter()
-        """The files of each node that were deleted before its present process began."""
 
     @property
     def summary(self) -> str:
@@ -128,8 +126,6 @@ class Campaign:
         main.write_text(self._site.text(self._site.manager if is_manager else self._site.node, self._folder, name))
         program = "eccmgr" if is_manager else "ecnode"
         self._running[name] = self._processes.start(program, name, "-c", str(main), wait=False)
-        if not is_manager and name in self._writers:
-            self._deleted_before[name] = len(self._writers[name].deleted)
 
     # Faults.
 
@@ -170,9 +166,11 @@ class Campaign:
         """Delete the present file, or some of the newest rotated ones: those may be unread."""
         number = self._chance.choice((1, 2, 3))
         for file in [writer.path] if self._chance.random() < 0.3 else writer.rotated()[-number:]:
+            node = self._running[writer.name].popen.pid
+            holder = node if has_open(node, file) else 0
             deleted = writer.delete(file)
             if deleted is not None:
-                self.outcome.was_deleted(writer, deleted)
+                self.outcome.was_deleted(writer, deleted, holder)
 
     def _stop(self, name: str) -> None:
         self._running[name].popen.send_signal(signal.SIGSTOP)
@@ -193,10 +191,7 @@ class Campaign:
         time.sleep(self._chance.choice((0.0, 0.3)))
         self._server.stop(signal.SIGKILL)
         for name, writer in self._writers.items():
-            # A process that has only begun knows nothing yet of what the one before it has told.
-            is_ready = "event=ready" in self._running[name].log
-            since = self._deleted_before[name] if is_ready else len(writer.deleted)
-            self.outcome.redis_forgot(writer, since=since)
+            self.outcome.redis_forgot(writer, self._running[name].popen.pid)
         self._server.start()
 
     def _cut_off(self) -> None:

@@ -42,22 +42,26 @@ class Outcome:
 
     # What a node can have told of the files that are gone.
 
-    def was_deleted(self, writer: WatchedWriter, deleted: DeletedFile) -> None:
-        """Note whether anything is known of a file that is gone: it may have come and gone between two looks."""
-        if not _sizes(self._said(writer.name), deleted):
-            deleted.unknown = deleted.size
+    def was_deleted(self, writer: WatchedWriter, deleted: DeletedFile, holder: int) -> None:
+        """Note what is known of a file that is gone. If no node had it open (`holder`), that is what one had told."""
+        deleted.holder = holder
+        if not holder:
+            self._expect_what_was_said(writer, [deleted])
 
     def node_died(self, writer: WatchedWriter) -> None:
         """Note what is not known of deleted files, now that the node is dead."""
-        said = self._said(writer.name)
-        for deleted in self._unsettled(writer):
-            deleted.unknown = max(deleted.unknown, deleted.size - max(_sizes(said, deleted), default=0))
+        self._expect_what_was_said(writer, self._unsettled(writer))
 
-    def redis_forgot(self, writer: WatchedWriter, *, since: int) -> None:
-        """Note that nothing is known of the first files that were deleted: the node that knew them is dead."""
+    def redis_forgot(self, writer: WatchedWriter, node: int) -> None:
+        """Note that nothing is known any more of deleted files that the process of the `node` did not have open."""
         for deleted in self._unsettled(writer):
-            if deleted in writer.deleted[:since]:
+            if deleted.holder != node:
                 deleted.unknown = deleted.size
+
+    def _expect_what_was_said(self, writer: WatchedWriter, gone: list[DeletedFile]) -> None:
+        said = self._said(writer.name)
+        for deleted in gone:
+            deleted.unknown = max(deleted.unknown, deleted.size - max(_sizes(said, deleted), default=0))
 
     def _unsettled(self, writer: WatchedWriter) -> list[DeletedFile]:
         last = self.last(writer.name)

@@ -1,5 +1,6 @@
 """Writers of numbered lines, and what happens to their files: they are renamed, copied, compressed and deleted."""
 
+import contextlib
 import gzip
 import os
 import re
@@ -17,6 +18,16 @@ from tests.waiting import wait_until_sync
 def line_size(name: str, number: int) -> int:
     """The bytes of a line of the writer with that name."""
     return len(f"{name} {number} ") + number * 7919 % 90 + 1
+
+
+def has_open(process: int, file: Path) -> bool:
+    """Whether a process has a file open."""
+    wanted = file.stat()
+    for opened in Path(f"/proc/{process}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(opened.stat(), wanted):
+                return True
+    return False
 
 
 def numbers_in(name: str, text: bytes) -> list[int]:
@@ -40,6 +51,8 @@ class DeletedFile:
     last: int
     size: int
     head: bytes
+    holder: int = 0
+    """The process of the node, if that had the file open and so knows its size; else 0."""
     unknown: int = 0
     """The bytes of it that nobody can have counted: no node has told of them, or Redis has forgotten that."""
 
