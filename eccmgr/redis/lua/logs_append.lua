@@ -7,7 +7,7 @@
 --       then for each record: begin  end  time  edges  lost  data
 -- Answer  {'kept', number of records added, bytes in the pipe}
 --         {'moved', the place at the end of the pipe, what the node said of the log last, the time of `logs_rewind` if
---         the place is from there ('' otherwise)}  nothing was added
+--         the place is from there (0 otherwise)}  nothing was added
 -- Invariant  each record begins where the one before it ended. The pipe holds no more than its bound, or one record.
 
 local cluster_state, state, pipe, sessions = unpack(KEYS)
@@ -28,7 +28,7 @@ local clock = advance(cluster_state, max_step)
 local tail = redis.call('HGET', state, 'tail') or ''
 redis.call('XLEN', pipe)
 if tail ~= expected then
-  return { 'moved', tail, redis.call('HGET', state, 'says') or '', redis.call('HGET', state, 'since') or '' }
+  return { 'moved', tail, redis.call('HGET', state, 'says') or '', ms(counted(state, 'since')) }
 end
 redis.call('HSET', state, 'subscribes', subscribers, 'says', says, 'tail', tail)
 local taken, sent, added = trim(state, pipe, sessions, clock), counted(state, 'sent'), 0

@@ -1,6 +1,8 @@
 """logs_append, logs_lease, logs_commit, logs_stall, logs_rewind, logs_release,
 logs_forget: the pipe of a log."""
 
+import pytest
+
 from eccmgr.logs.collection.pipe import calls
 from eccmgr.logs.collection.pipe.calls import (
     Appended,
@@ -153,6 +155,14 @@ def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
     assert pipe.entries()[0][0] > last
     # The time belongs to the place for which a manager asked, not to a later one.
     assert pipe.append(tail=place(2).dump()).since_ms == 0
+
+
+@pytest.mark.parametrize("junk", ["", "junk", "-1", "1e9", "inf", "9" * 400])
+def test_junk_for_the_time_of_a_place_is_no_time(cluster: Cluster, junk: str) -> None:
+    pipe = Pipe(cluster)
+    pipe.append(record(0, b"a\n"))
+    cluster.redis.hset(pipe.keys.state, "since", junk)
+    assert pipe.append(tail=place(0).dump()).since_ms == 0
 
 
 def test_pipe_whose_state_was_lost_begins_anew(cluster: Cluster) -> None:

@@ -145,7 +145,7 @@ def forget(at: PipeKeys, subscriber: str) -> ScriptCall[ForgottenVerdict]:
 def _appended(reply: RawReply) -> Appended:
     verdict = _append_verdict(reply[0])
     if verdict is AppendVerdict.MOVED:
-        return Appended(verdict, tail=bytes(reply[1]), said=bytes(reply[2]), since_ms=int(reply[3] or 0))
+        return Appended(verdict, tail=bytes(reply[1]), said=bytes(reply[2]), since_ms=int(reply[3]))
     return Appended(verdict, int(reply[1]), int(reply[2]))
 
 
