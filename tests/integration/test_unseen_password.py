@@ -99,11 +99,13 @@ def test_no_process_shows_the_password(house: House, program: str, way: str) -> 
 
 def test_a_jobs_program_sees_no_setting_of_ours(house: House) -> None:
     node = house.start("ecnode", configuration=_PROGRAMS, ECCMGR_REDIS=house.url, ECCMGR_SUBCLUSTER="east")
-    worker = next(
-        each
-        for each in psutil.Process(node.popen.pid).children()
-        if any("worker.jobs" in word for word in each.cmdline())
-    )
+
+    def workers() -> list[psutil.Process]:
+        children = psutil.Process(node.popen.pid).children()
+        return [child for child in children if any("worker.jobs" in word for word in child.cmdline())]
+
+    wait_until_sync(lambda: bool(workers()), "its worker is there")
+    (worker,) = workers()
     # The form of the log lines is no secret, and the worker writes into the same log.
     assert {name for name in worker.environ() if name.startswith("ECCMGR_")} <= {"ECCMGR_LOG_FORMAT"}
 
