@@ -72,6 +72,8 @@ class LogSender:
         self._tail: str | bytes = ""
         """The end of the pipe, as far as this node knows."""
         self._unsent: list[_Packed] = []
+        self._has_more = False
+        """Whether the log had more than was read at once."""
         self._packer = Packer()
         self._full = 0
         """The number of attempts for which the pipe has had no room."""
@@ -132,7 +134,8 @@ class LogSender:
         del self._unsent[: appended.added]
         if not self._unsent:
             self._full = 0
-            await self._wait_for_news(bool(sending))
+            if not self._has_more:
+                await self._wait_for_news(bool(sending))
         elif appended.added:
             self._full = 0
             if appended.added < len(sending):
@@ -149,9 +152,9 @@ class LogSender:
             fault = error.strerror or str(error)
             if fault != self.fault:
                 log.warning("log not read", log=self.watched.name, path=self.watched.path, reason=fault)
-            self.fault = fault
+            self.fault, self._has_more = fault, False
             return []
-        self.fault = ""
+        self.fault, self._has_more = "", sum(len(packed.record.data) for packed in records) >= _READ
         return records
 
     def _pack(self, read: Callable[[], list[Record]]) -> list[_Packed]:

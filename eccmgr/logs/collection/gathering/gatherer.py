@@ -35,6 +35,8 @@ LOOK_S = 1.0
 """The time between two looks at who collects what."""
 _GATHER_S = 0.3
 """The time for which bytes gather before they are written, unless there are many."""
+_SHORTEST_S = 0.02
+"""The pause after many bytes: their node fills the pipe again at once."""
 _GROUP = 32
 _ENTRIES_AT_ONCE = 128
 _MANY_BYTES = 256 * 1024
@@ -64,7 +66,9 @@ class Gatherer:
             tasks.create_task(self._for_ever(self.look, LOOK_S))
             tasks.create_task(self._for_ever(self._collect, _GATHER_S))
 
-    async def _for_ever(self, act: Callable[[], object], pause_s: float) -> None:
+    async def _for_ever(self, act: Callable[[], object], longest_s: float) -> None:
+        """Act for ever: without a pause while there may be more to do, then with pauses that grow to `longest_s`."""
+        pause_s = longest_s
         while True:
             began = time.monotonic()
             again = False
@@ -73,7 +77,12 @@ class Gatherer:
             except EccmgrError as error:
                 log.debug("logs not collected", reason=str(error))
                 await self._link.pause(LOOK_S)
-            await asyncio.sleep(0 if again else max(0.01, pause_s - (time.monotonic() - began)))
+            if again:
+                pause_s = _SHORTEST_S
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(max(0.01, pause_s - (time.monotonic() - began)))
+                pause_s = min(longest_s, 2 * pause_s)
 
     async def finish(self) -> None:
         """Write what is under way, and give all leases back."""
