@@ -158,7 +158,7 @@ def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("junk", ["", "junk", "-1", "1e9", "inf", "9" * 400])
-def test_junk_for_the_time_of_a_place_is_no_time(cluster: Cluster, junk: str) -> None:
+def test_junk_is_no_time_of_a_place(cluster: Cluster, junk: str) -> None:
     pipe = Pipe(cluster)
     pipe.append(record(0, b"a\n"))
     cluster.redis.hset(pipe.keys.state, "since", junk)
