@@ -5,7 +5,6 @@ dropped, and the log says so once. A JSON record is decoded by the types of its 
 """
 
 import contextlib
-import ipaddress
 import math
 import re
 import time
@@ -18,6 +17,7 @@ import structlog
 
 from eccmgr.errors import Unreadable
 from eccmgr.text.naming import ALLOWED, is_plain_name
+from eccmgr.text.network import plain_address
 
 log = structlog.get_logger()
 
@@ -140,9 +140,8 @@ def check_lines(*values: str | None) -> None:
 def address(value: object) -> str:
     """Read an IP address as `ipaddress` writes it, but none of IPv6 that stands for one of IPv4. Raises ValueError."""
     read = text(value)
-    parsed = ipaddress.ip_address(read)
     # The part after a `%` may be any text. Versions of Python write mapped addresses differently.
-    if str(parsed) != read or "%" in read or (parsed.version == 6 and parsed.ipv4_mapped):
+    if str(plain_address(read)) != read:
         raise ValueError(f"{read[:_SHOWN]!r} is not written as addresses are")
     return read
 

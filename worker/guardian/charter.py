@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from eccmgr.text.network import plain_address
 from worker.guardian.wire import (
     NOT_TYPED,
     Address,
@@ -160,11 +161,11 @@ def read_charter(descriptor: int) -> Charter:
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Parse an address in its usual spelling. An error does not repeat the text, because that may hold anything."""
     try:
-        address = ipaddress.ip_address(text)
+        address = plain_address(text)
     except ValueError:
         raise WireError("a text that is not an IP address") from None
     # The part after a `%` may be any text. Versions of Python write mapped addresses differently.
-    if str(address) != text or "%" in text or (address.version == 6 and address.ipv4_mapped):
+    if str(address) != text:
         raise WireError("an IP address that is not spelled as usual")
     return address
 
