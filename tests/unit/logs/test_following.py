@@ -227,6 +227,26 @@ def test_file_found_under_two_turns_comes_once(log: WrittenLog) -> None:
     assert log.taken == b"".join(log.written)
 
 
+def test_file_told_under_two_turns_is_not_lost(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    asked = log.place
+    assert asked is not None
+    log.rename()
+    log.reopen()
+    log.write(1)
+    assert log.follower is not None
+    log.follower.look()
+    told = log.follower.turns.dump()
+    # The next node cannot ask what was told, and looks at a file that has grown meanwhile.
+    log.write(5)
+    log.forget()
+    log.follower.look()
+    log.follower.go_to(asked, told)
+    log.read_all()
+    assert (log.lost, log.taken) == (0, b"".join(log.written))
+
+
 @pytest.mark.parametrize("has_begun", [True, False], ids=["in a file", "at its beginning"])
 def test_files_after_a_forgotten_one_are_found(log: WrittenLog, has_begun: bool) -> None:
     log.write(3)

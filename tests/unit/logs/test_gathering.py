@@ -1,8 +1,10 @@
 """What a manager takes, where it goes on, and which nodes it has."""
 
+import errno
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, Note, Notes,
 from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Stand, Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget, Modes, Targets
+from eccmgr.logs.collection.gathering.writing import WriteBatch, Writer, Writing
 from eccmgr.logs.collection.news import Wishes
 from eccmgr.logs.collection.pieces import Edge, cut
 from eccmgr.logs.collection.pipe.calls import LogLease, PipeKeys
@@ -124,6 +127,24 @@ def test_torn_note_counts_as_none(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:40])
     assert notes.read("master", "east1", "x") is None
     assert Notes(str(tmp_path / "notes"), 0o755).store == notes.store
+
+
+def test_first_bytes_are_noted_before_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("os.fdatasync", full)
+    writer = Writer(Targets(2, 300), Notes(str(tmp_path / "notes"), 0o755), MODES)
+    begun = stand(None)
+    taking = begun.take([entry(Record(place(3), place(5), 0, b"a\n"), 1)], lambda _ms: str(tmp_path / "x"))
+    writing = Writing(begun, taking)
+    writer.write(WriteBatch([writing]))
+    assert writing.fault
+    kept = writer.notes.read("master", "east1", "x")
+    assert kept is not None
+    assert (kept.at(), kept.length) == (place(3), 0)
+    writer.targets.close()
 
 
 def test_target_is_cut_back_wherever_it_was_moved(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ _LOOK_S = 1.0
 """While nothing can be sent, the files are looked at so often."""
 _UNSENT_MAX = 1000
 _RETRY_S = 1.0
+_UNKNOWN = "?"
+"""No pipe ends here. So Redis answers first with its end, and with what the node before this one told of the files."""
 
 
 class _Packed(NamedTuple):
@@ -69,7 +71,7 @@ class LogSender:
         self._wakers, self._pipe_max = wakers, pipe_max
         self._folder = LogFolder(watched.path)
         self._follower = LogFollower(self._folder)
-        self._tail: str | bytes = ""
+        self._tail: str | bytes = _UNKNOWN
         """The end of the pipe, as far as this node knows."""
         self._unsent: list[_Packed] = []
         self._has_more = False
@@ -112,7 +114,7 @@ class LogSender:
 
     async def _send(self) -> None:
         """Read some of the log and send it, or wait for more. Raises EccmgrError."""
-        if not self._unsent:
+        if not self._unsent and self._tail != _UNKNOWN:
             self._unsent = await self._read()
         sending = self._unsent[:_SENT_AT_ONCE] if self._full < _FULL_AGAIN else []
         words = [word for packed in sending for word in packed.words]
@@ -182,9 +184,11 @@ class LogSender:
 
     async def _move_to(self, end: Appended) -> None:
         """Go on where the pipe ends now. If that is unknown, go on where this node is."""
-        place = place_in(end.tail)
-        if place is not None:
-            files = parse_files(end.said)
+        place, files = place_in(end.tail), parse_files(end.said)
+        if place is None:
+            # The node before this one may have told of files that are gone since, and died before it sent anything.
+            self._follower.turns = Turns([*files, *self._follower.turns.dump()])
+        else:
             try:
                 await asyncio.to_thread(self._follower.go_to, place, files, end.since_ms)
             except OSError:

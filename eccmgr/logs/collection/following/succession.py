@@ -64,14 +64,14 @@ class Turns:
 
         With `is_copy` it may hold what another file held before.
         """
+        found = 0
         for turn, known in sorted(self._known.items(), reverse=True):
-            if turn > after and known.is_in(source, is_copy=is_copy):
-                return turn
-        # The file comes later than it seemed. Its earlier turn would count as skipped.
-        for turn, known in list(self._known.items()):
-            if turn < after and known.is_in(source):
+            if turn > after and not found and known.is_in(source, is_copy=is_copy):
+                found = turn
+            elif turn != after and known.is_in(source):
+                # The file comes later than it seemed. Its earlier turn would count as skipped.
                 del self._known[turn]
-        return max(max(self._known, default=0) + 1, after + 1, wall_ms)
+        return found or max(max(self._known, default=0) + 1, after + 1, wall_ms)
 
     def has_passed(self, source: LogFile, turn: int) -> bool:
         """Whether a file holds what was read before the file of `turn`, or in it."""

@@ -112,8 +112,9 @@ class Writer:
             return
         if target is None or target.path != taking.path:
             target = self.targets.begin(taking.path, self.modes)
-            # From now on this is the only file that may hold bytes that do not count.
-            place = stand.place.dump() if stand.place is not None else ""
+            # From now on this is the only file that may hold bytes that do not count. Whoever goes on from here needs
+            # the place also if these are the first bytes: Redis may not have their records any more then.
+            place = taking.begin.dump() if taking.begin is not None else ""
             how_far = place, stand.number, stand.lease.epoch, target, target.length, stand.lost, stand.wall_ms
             self._keep(stand, Note.of(*how_far))
             stand.target = target
