@@ -3,8 +3,10 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.daemons import ROOT, Processes, ask_sync
@@ -16,6 +18,8 @@ from tests.waiting import wait_until_sync
 USER = "tom"
 """Whoever types, as the pages have it."""
 _NODES = {"east1": ("east", "mta"), "east2": ("east", "db"), "west1": ("west", "mta")}
+_FREE = {"east1": 71, "east2": 82, "west1": 3}
+"""What is free on the disk of each node."""
 _CONFIGURATION = """
 cluster {
   heartbeats_per_sec = 5
@@ -29,11 +33,23 @@ cluster {
 }
 Binding "duravip-1" { Enable_Duravip = true  Bind_Address = "10.1.1.1" }
 exec "nginx" { commands = [ reload = "echo reloaded"  test = "echo the syntax is ok" ] }
+exec "disk" { commands = [ check = "%(folder)s/check %(name)s"  free = "echo %(name)s has %(free)s GB" ] }
 exec "backup" { commands = [ full = "%(folder)s/backup" ]  long = ( full ) }
 sieve "sieve1" { script_dir = "%(folder)s/sieve" }
 ecelerity { control = "%(folder)s/mail" }
 """
 _BACKUP = "#!/bin/sh\nuntil test -e %(folder)s/go; do sleep 0.1; done\necho 3 databases\n"
+_CHECK = "#!/bin/sh\ntest $1 != west1 || test -e %(folder)s/go || { echo the disk is full; exit 1; }\n"
+_COUNTER = """
+import asyncio, sys, eccmgr
+node = eccmgr.Node(sys.argv[1], redis=sys.argv[2], subcluster="shops")
+for address, times in (("10.0.0.103", 2), ("10.0.0.104", 2), ("10.0.7.1", 2), ("192.168.1.9", 5)):
+    node.series("spam").add(address, times)
+asyncio.run(node.run())
+"""
+_PROGRAMS = {"embedding.md": (ROOT / "docs" / "examples" / "shop.py").read_text(encoding="utf-8"), "logs.md": _COUNTER}
+"""What runs as a node of its own beside the others while a guide is read."""
+_ENDS_BY_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 _JOB = re.compile(r"Job (\w+) runs at")
 _CHANGES_SOON = ("retrieve", "members", "vips", "cluster jobs", "sched history", "sched list", "cluster shared")
 """The beginnings of commands whose answers follow a moment after what they tell."""
@@ -46,19 +62,24 @@ class GuideSite:
         self.processes = processes
         self.folder = processes.folder
         self.go = self.folder / "go"
-        """The long command `exec:backup full` ends once this file exists."""
+        """Once this file exists, the long command `exec:backup full` ends, and no disk is full."""
         names = {"folder": self.folder}
         (self.folder / "sieve").mkdir()
         (self.folder / "sieve" / "vacation.sieve").write_text("keep;\n")
-        (script := self.folder / "backup").write_text(_BACKUP % names)
-        script.chmod(0o755)
-        (file := self.folder / "node.conf").write_text(_CONFIGURATION % names)
+        for script, text in (("backup", _BACKUP), ("check", _CHECK)):
+            (self.folder / script).write_text(text % names)
+            (self.folder / script).chmod(0o755)
+        for name, free in _FREE.items():
+            configuration = _CONFIGURATION % {**names, "name": name, "free": free}
+            (self.folder / f"{name}.conf").write_text(configuration)
         (main := self.folder / "manager.conf").write_text("cluster { session_lease = 1.5  heartbeats_per_sec = 5 }\n")
         self.mail = OldProgram(self.folder / "mail").__enter__()
         manager = processes.start("eccmgr", "barca", "-c", str(main), wait=False)
         nodes = {
             name: processes.start(
-                *("ecnode", name, "-c", str(file), "--subcluster", subcluster, "--tag", f"role={role}"), wait=False
+                *("ecnode", name, "-c", str(self.folder / f"{name}.conf")),
+                *("--subcluster", subcluster, "--tag", f"role={role}"),
+                wait=False,
             )
             for name, (subcluster, role) in _NODES.items()
         }
@@ -82,6 +103,23 @@ class GuideSite:
         wait_until_sync(lambda: "running" not in ask_sync(manager, "jobs"), "no job runs")
         self.go.unlink()
 
+    @contextlib.contextmanager
+    def with_program(self, guide: str) -> Iterator[None]:
+        """Run the program of a guide, if it has one, as the node shop1 until the block ends."""
+        if guide not in _PROGRAMS:
+            yield
+            return
+        manager = self.endpoints["/tmp/2025"]
+        command = [sys.executable, "-c", _ENDS_BY_SIGINT + _PROGRAMS[guide], "shop1", self.processes.url]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as shop:
+            try:
+                wait_until_sync(lambda: "shop1" in ask_sync(manager, "members"), "the program is a node")
+                yield
+                shop.send_signal(signal.SIGINT)
+                wait_until_sync(lambda: "shop1" not in ask_sync(manager, "members"), "the program has left")
+            finally:
+                shop.kill()
+
     def end(self) -> None:
         """End all daemons and the mail node."""
         self.processes.end()
@@ -104,7 +142,7 @@ class GuideReader:
         place = step.prompt.split()[-1].rstrip(">")
         line = re.sub(r"\w+", lambda word: self._jobs.get(word[0], word[0]), step.line)
         before = self._typed.get(f"{place} {line}")
-        if before:
+        if before or line.startswith("\\again"):
             self._site.go.touch()
         say = self._shell if place == "$" else self._say
         answers = [say(place, line)]
