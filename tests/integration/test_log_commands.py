@@ -43,6 +43,18 @@ def test_each_log_is_shown_with_its_place(site: Collection) -> None:
     assert ask_sync(manager.endpoint, "logs forget master") == "Forgot master in 1 log"
 
 
+def test_forgotten_subscriber_is_not_behind(site: Collection) -> None:
+    manager = site.manager()
+    wait_until_sync(lambda: [row["at"] for row in rows(manager.endpoint, "show logs")] != [None], "the log came")
+    assert ask_sync(manager.endpoint, "logs forget master") == "Forgot master in 1 log"
+    wait_until_sync(
+        lambda: [(row["manager"], row["behind"]) for row in rows(manager.endpoint, "show logs")] == [("barca", 0)],
+        "the manager has the log again",
+    )
+    site.write("east1", 5)
+    site.settles()
+
+
 @pytest.fixture
 def tail(site: Collection) -> Iterator["subprocess.Popen[str]"]:
     """`logs tail` into a pipe, on a manager that collects nothing."""

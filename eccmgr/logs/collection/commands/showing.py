@@ -30,8 +30,8 @@ _ABOUT = (
     "and in seconds, and the bytes that were removed before anybody read them."
 )
 _ABOUT_FORGET = (
-    "Its places in all logs are forgotten. If a manager subscribes to it again, that manager begins with\n"
-    "what is in the pipes then."
+    "Its places in all logs are forgotten, so that show logs no longer counts what it lacks. A manager that\n"
+    "subscribes to it again goes on where its own files end; another one begins with what is in the pipes."
 )
 
 
@@ -81,9 +81,12 @@ def log_row(unit: Unit, news: LogNews, state: PipeState, manager: str, fault: st
     checkpoint, tail = Checkpoint.parse(state.checkpoint), place_in(state.tail)
     place = checkpoint.at() if checkpoint is not None else None
     behind = news.behind
-    if tail is not None:
+    if tail is not None and place is not None:
         # Bytes of another file are not counted: what was sent of it is at least this file's beginning.
-        behind += max(0, tail.offset - (place.offset if place is not None and place.turn == tail.turn else 0))
+        behind += max(0, tail.offset - (place.offset if place.turn == tail.turn else 0))
+    elif tail is not None:
+        # A subscriber that has nothing yet begins with what is in the pipe.
+        behind += min(tail.offset, max(0, state.sent - state.has))
     # A place that is sent again adds to the other counts once more. That of the checkpoint is exact.
     lost = checkpoint.lost if checkpoint is not None else max(state.lost, news.lost)
     seconds = max(0, now_ms - checkpoint.wall_ms) / 1000 if checkpoint is not None and behind else 0.0
