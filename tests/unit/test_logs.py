@@ -42,6 +42,28 @@ def test_library_log_records_are_ordinary_events() -> None:
     assert "ZeroDivisionError" in failed
 
 
+_THREAD = """
+import logging, threading
+import structlog
+from eccmgr.logs.files import configure_logs
+configure_logs("ecnode", 0)
+def speak():
+    structlog.get_logger().info("own")
+    logging.getLogger("rq.worker").warning("a library's")
+thread = threading.Thread(target=speak)
+thread.start()
+thread.join()
+"""
+
+
+def test_lines_of_every_thread_name_the_program() -> None:
+    done = subprocess.run([sys.executable, "-c", _THREAD], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.findall("program=.*", done.stderr) == [
+        "program=ecnode event=own",
+        'program=ecnode event="a library\'s" library=rq.worker',
+    ]
+
+
 _PRINTING = """
 import sys
 from eccmgr.logs.files import configure_logs
