@@ -14,6 +14,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.integration.scripts.cluster import Cluster, Life
+from tests.waiting import wait_until
 
 NODES = 2 * PAGE + 10
 
@@ -51,12 +52,12 @@ class TestManyNodes:
         self, cluster: Cluster, lives: list[Life], delivery: Delivery
     ) -> None:
         gathering = asyncio.ensure_future(delivery.gather("pid", EVERYONE, "root", 60.0))
-        while not (sent := [past.id for past in cluster.history()]):
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: bool(cluster.history()), "it is sent")
+        (sent,) = cluster.history()
         for life in lives:
-            cluster.respond(life, sent[0], life.name)
+            cluster.respond(life, sent.id, life.name)
         gathered = await gathering
-        retrieved = await delivery.retrieve(sent[0])
+        retrieved = await delivery.retrieve(sent.id)
         assert retrieved is not None
         for report in (gathered, retrieved):
             assert {outcome.node: outcome.text for outcome in report.outcomes} == {

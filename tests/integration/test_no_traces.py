@@ -196,6 +196,10 @@ def test_end_of_a_terminal_is_silent(
     seated = _sit_down(seat, endpoint)
     for terminal in seated.values():
         end(terminal)
+    if before:
+        # These hear of their terminal only when they write the answer.
+        for line in ask_sync(endpoint, "history").splitlines():
+            ask_sync(endpoint, f"abort #{line.split()[0]}")
     for name, terminal in seated.items():
         wait_until_sync(lambda terminal=terminal: terminal.process.poll() is not None, f"{name} ends")  # type: ignore[misc]
         said = seat.errors(name).read_text()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import urllib.error
@@ -18,6 +19,8 @@ from tests.integration.scripts.cluster import Cluster, Life
 from tests.observe.watched import PATIENT_LEASE_S, WatchedSite
 from tests.waiting import wait_until
 
+_MOVED_EVERY_S = 2.0
+"""Prometheus notes the holder as often."""
 _JOINING = 60
 _GUESSES = 25
 
@@ -69,7 +72,7 @@ async def address_thrown_about(site: WatchedSite) -> AsyncIterator[None]:
             other = "n2" if owner == "n1" else "n1"
             if owner:
                 await site.ask("m1", f"unicast {owner} cluster duravip move 10.1.1.1 to {other}")
-            await asyncio.sleep(2)
+            await asyncio.sleep(_MOVED_EVERY_S)
 
     async with _repeated(throw()):
         yield
@@ -115,13 +118,17 @@ async def redis_slow(site: WatchedSite) -> AsyncIterator[None]:
 async def node_hangs(site: WatchedSite) -> AsyncIterator[None]:
     """A node hangs until just before its lease ends, again and again, with a command under way each time."""
 
+    async def renewed() -> bool:
+        (node,) = json.loads(await site.ask("p1", "json members p2"))["members"]
+        return bool(node["lease_age_ms"] < 5000)
+
     async def hang() -> None:
         while True:
             with site.stopped(site.daemons["p2"].popen.pid):
                 asking = asyncio.create_task(site.ask("p1", "gather --timeout 150 pid"))
                 await asyncio.sleep(PATIENT_LEASE_S - 1.5)
             await asking
-            await asyncio.sleep(1)
+            await wait_until(renewed, "its lease is renewed", 60)
 
     async with _repeated(hang()):
         yield

@@ -118,19 +118,20 @@ def test_processes_of_a_host_are_distinguished_from_others(lab: Lab, folder: Pat
 
 
 _MAKES_A_LAB = """
-import pathlib, sys, time
+import pathlib, sys
 from tests.fault.lab.hosts import Lab
 with Lab(pathlib.Path(sys.argv[1]), ("east1",)) as lab:
     lab.hosts["east1"].start("tail", "-f", "/dev/null", log=pathlib.Path(sys.argv[1]) / "log")
     print(lab.switch.pid, lab.hosts["east1"].pid, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_however_the_lab_ends(lab: Lab, folder: Path, number: signal.Signals) -> None:
     program = [sys.executable, "-c", _MAKES_A_LAB, str(folder)]
-    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(program, cwd=ROOT, text=True, **pipes) as other:
         assert other.stdout is not None
         firsts = [int(each) for each in other.stdout.readline().split()]
         spaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in firsts}

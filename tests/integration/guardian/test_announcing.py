@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import pytest
 
@@ -15,6 +17,8 @@ from worker.guardian import wire
 
 V4, V6 = "10.1.1.1", "2001:db8::1"
 VIPS = (wire.Address(V4, 32, "eth1"), wire.Address(V6, 128, "eth1"))
+STOPPED_S = 2.0
+"""Longer than a guardian's longest wait: only then does it know that it was stopped."""
 OFTEN = wire.Announcing(count=3, over_s=0.2, refresh_s=3600)
 
 LISTEN = """
@@ -42,21 +46,46 @@ def python(host: Host, text: str, *arguments: str) -> list[str]:
     return ["ip", "netns", "exec", host.client, sys.executable, "-S", "-c", text, *arguments]
 
 
-@contextlib.contextmanager
-def listening(host: Host) -> Iterator[Iterator[list[str]]]:
+class Claims:
     """The claims that the client hears: the address, and the destination of the frame."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """`stream` has a line for each claim, and must not read ahead."""
+        self._stream = stream
+
+    def __iter__(self) -> "Claims":
+        return self
+
+    def __next__(self) -> list[str]:
+        return self._stream.readline().decode().split()
+
+    def after(self, act: Callable[[], object]) -> list[str]:
+        """The next claim. Act until there is one, since an address is claimed at most once a second."""
+        while not select.select([self._stream], [], [], 0.1)[0]:
+            act()
+        return next(self)
+
+
+@contextlib.contextmanager
+def listening(host: Host) -> Iterator[Claims]:
+    """The client listens during the block."""
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    with subprocess.Popen(python(host, LISTEN), stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(python(host, LISTEN), stdout=subprocess.PIPE, bufsize=0, env=environment) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "listening\n"
-            yield (line.split() for line in process.stdout)
+            assert process.stdout.readline() == b"listening\n"
+            yield Claims(process.stdout)
         finally:
             process.kill()
 
 
 def claim(host: Host, address: str) -> None:
     subprocess.run(python(host, CLAIM, address), check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def return_link(host: Host) -> None:
+    host.ip("link", "set", "eth1", "down")
+    host.ip("link", "set", "eth1", "up")
 
 
 def ready(host: Host, announcing: wire.Announcing = OFTEN) -> Guardian:
@@ -88,9 +117,7 @@ def test_a_rival_is_answered(host: Host, address: str) -> None:
     with listening(host) as heard:
         guardian.hold(60, wire.Grant(address, 1))
         next(heard)
-        time.sleep(1.1)  # answers are a second apart
-        claim(host, address)
-        assert next(heard)[0] == address
+        assert heard.after(lambda: claim(host, address))[0] == address
 
 
 @pytest.mark.parametrize("address", [V4, V6])
@@ -99,7 +126,7 @@ def test_whoever_was_stopped_gives_way_to_a_rival(host: Host, address: str) -> N
     guardian.hold(60, wire.Grant(V4, 1), wire.Grant(V6, 1))
     guardian.signal(signal.SIGSTOP)
     claim(host, address)
-    time.sleep(2)  # longer than its longest wait
+    time.sleep(STOPPED_S)
     guardian.signal(signal.SIGCONT)
     said = guardian.hear(wire.NotPlumbed)
     assert (said.address, said.reason) == (address, "another host announces it: 02:00:00:00:00:09")
@@ -113,13 +140,10 @@ def test_returning_link_or_process_is_announced_again(host: Host) -> None:
         guardian.hold(60, wire.Grant(V4, 1))
         next(heard)
         guardian.signal(signal.SIGSTOP)
-        time.sleep(2)
+        time.sleep(STOPPED_S)
         guardian.signal(signal.SIGCONT)
         assert next(heard)[0] == V4
-        time.sleep(1.1)
-        host.ip("link", "set", "eth1", "down")
-        host.ip("link", "set", "eth1", "up")
-        assert next(heard)[0] == V4
+        assert heard.after(lambda: return_link(host))[0] == V4
 
 
 def test_only_known_neighbours_are_told_on_request(host: Host) -> None:

@@ -17,7 +17,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import ROOT, Processes, ask, ask_sync
 from tests.integration.fleet import Fleet
-from tests.waiting import wait_until_sync
+from tests.waiting import wait_until, wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -93,8 +93,11 @@ async def test_node_told_to_shut_down_ends_its_run(
     await fleet.manager()
     node = eccmgr.Node("shop1", redis=redis_server.url, cluster=cluster_keys.cluster)
     running = asyncio.create_task(node.run())
-    while "1 node," not in await fleet.ask("info"):
-        await asyncio.sleep(0.02)
+
+    async def joined() -> bool:
+        return "1 node," in await fleet.ask("info")
+
+    await wait_until(joined, "the node has joined")
     await fleet.ask("unicast shop1 shutdown")
     await asyncio.wait_for(running, 30)
 
