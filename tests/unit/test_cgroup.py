@@ -20,46 +20,43 @@ def limits(folder: Path, membership: str, **files: str) -> GroupLimits:
     return group_limits(HOST, folder / "fs", folder / "self")
 
 
-def test_container_of_version_2_has_its_limits(tmp_path: Path) -> None:
-    found = limits(
-        tmp_path,
-        "0::/\n",
-        **{
-            "memory.max": f"{512 * MIB}\n",
-            "memory.current": f"{100 * MIB}\n",
-            "memory.stat": f"anon 5\ninactive_file {20 * MIB}\n",
-            "cpu.max": "50000 100000\n",
-        },
-    )
-    assert found == GroupLimits(512 * MIB, 80 * MIB, 0.5)
+VERSION_2 = {
+    "memory.max": f"{512 * MIB}\n",
+    "memory.current": f"{100 * MIB}\n",
+    "memory.stat": f"anon 5\ninactive_file {20 * MIB}\n",
+    "cpu.max": "50000 100000\n",
+}
+VERSION_1 = {
+    "memory/memory.limit_in_bytes": f"{512 * MIB}\n",
+    "memory/memory.usage_in_bytes": f"{100 * MIB}\n",
+    "memory/memory.stat": f"total_inactive_file {30 * MIB}\n",
+    "cpu,cpuacct/cpu.cfs_quota_us": "150000\n",
+    "cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+}
+NESTED = {
+    "system.slice/eccmgr.service/memory.max": f"{900 * MIB}\n",
+    "system.slice/memory.max": f"{300 * MIB}\n",
+    "system.slice/memory.current": f"{200 * MIB}\n",
+}
 
 
-def test_container_of_version_1_has_its_limits(tmp_path: Path) -> None:
-    found = limits(
-        tmp_path,
-        "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n",
-        **{
-            "memory/memory.limit_in_bytes": f"{512 * MIB}\n",
-            "memory/memory.usage_in_bytes": f"{100 * MIB}\n",
-            "memory/memory.stat": f"total_inactive_file {30 * MIB}\n",
-            "cpu,cpuacct/cpu.cfs_quota_us": "150000\n",
-            "cpu,cpuacct/cpu.cfs_period_us": "100000\n",
-        },
-    )
-    assert found == GroupLimits(512 * MIB, 70 * MIB, 1.5)
-
-
-def test_the_lowest_limit_above_a_unit_counts(tmp_path: Path) -> None:
-    found = limits(
-        tmp_path,
-        "0::/system.slice/eccmgr.service\n",
-        **{
-            "system.slice/eccmgr.service/memory.max": f"{900 * MIB}\n",
-            "system.slice/memory.max": f"{300 * MIB}\n",
-            "system.slice/memory.current": f"{200 * MIB}\n",
-        },
-    )
-    assert found == GroupLimits(300 * MIB, 200 * MIB, None)
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/\n", VERSION_2, GroupLimits(512 * MIB, 80 * MIB, 0.5)),
+        (
+            "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n",
+            VERSION_1,
+            GroupLimits(512 * MIB, 70 * MIB, 1.5),
+        ),
+        ("0::/system.slice/eccmgr.service\n", NESTED, GroupLimits(300 * MIB, 200 * MIB, None)),
+    ],
+    ids=["version 2", "version 1", "the lowest above a unit"],
+)
+def test_limits_are_those_that_the_kernel_shows(
+    tmp_path: Path, membership: str, files: dict[str, str], expected: GroupLimits
+) -> None:
+    assert limits(tmp_path, membership, **files) == expected
 
 
 @pytest.mark.parametrize("limit", ["max", str(HOST), "9223372036854771712", "", "junk", "-1"])

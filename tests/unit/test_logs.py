@@ -20,6 +20,15 @@ from eccmgr.logs.files import LogFiles
 from tests.daemons import ROOT
 from worker.guardian.process import log as guardian_log
 
+
+def logged(program: str, *arguments: str) -> list[str]:
+    """The lines that a program logs. It writes nothing else."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
 _PROGRAM = """
 import logging, sys
 from eccmgr.logs.files import configure_logs
@@ -34,8 +43,7 @@ except ZeroDivisionError:
 
 
 def test_library_log_records_are_ordinary_events() -> None:
-    done = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
-    stopped, failed = done.stderr.splitlines()
+    stopped, failed = logged(_PROGRAM)
     assert stopped.startswith("time=")
     assert stopped.endswith('level=warning program=ecnode event="job a b stopped" library=rq.worker')
     assert 'level=error program=ecnode event="task failed"' in failed
@@ -57,11 +65,9 @@ thread.join()
 
 
 def test_lines_of_every_thread_name_the_program() -> None:
-    done = subprocess.run([sys.executable, "-c", _THREAD], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert re.findall("program=.*", done.stderr) == [
-        "program=ecnode event=own",
-        'program=ecnode event="a library\'s" library=rq.worker',
-    ]
+    own, library = logged(_THREAD)
+    assert own.endswith(" program=ecnode event=own")
+    assert library.endswith(' program=ecnode event="a library\'s" library=rq.worker')
 
 
 _PRINTING = """
@@ -76,11 +82,9 @@ print("\\nlevel=error event=faked")
 
 
 def test_printed_lines_are_events_that_forge_nothing() -> None:
-    done = subprocess.run([sys.executable, "-c", _PRINTING], cwd=ROOT, capture_output=True, text=True, check=True)
-    one, two = done.stderr.splitlines()
+    one, two = logged(_PRINTING)
     assert one.endswith(r'event=printed text="one\\x1b[2J\\u202e two"')
     assert two.endswith('event=printed text="level=error event=faked"')
-    assert done.stdout == ""
 
 
 @pytest.mark.asyncio
@@ -195,18 +199,13 @@ log("three", level="error", name="x")
 """
 
 
-def spoken(*how: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", _SPEAKING, *how], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stderr.splitlines()
-
-
 def test_journal_gets_the_priority_of_each_line() -> None:
-    assert [line[:8] for line in spoken("journal")] == ["<6>time=", "<4>time=", "<3>time="]
-    assert [line[:5] for line in spoken("elsewhere")] == ["time="] * 3
+    assert [line[:8] for line in logged(_SPEAKING, "journal")] == ["<6>time=", "<4>time=", "<3>time="]
+    assert [line[:5] for line in logged(_SPEAKING, "elsewhere")] == ["time="] * 3
 
 
 def test_json_lines_hold_the_whole_event() -> None:
-    one, two, three = map(json.loads, spoken("json"))
+    one, two, three = map(json.loads, logged(_SPEAKING, "json"))
     assert list(one)[:4] == ["time", "level", "program", "event"]
     assert (one["level"], one["event"], one["reason"]) == ("info", "one", "a\nb\x1b[2J")
     assert two["count"] == 2
