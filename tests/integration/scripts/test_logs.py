@@ -46,6 +46,12 @@ class Pipe:
     def lease(self, manager: Life, subscriber: str = "master") -> LogLease | None:
         return self.cluster.run(calls.take_lease(self.keys, self.cluster.options, subscriber, manager.private)).lease
 
+    def taken(self, manager: Life, subscriber: str = "master") -> LogLease:
+        """The lease, which is free."""
+        lease = self.lease(manager, subscriber)
+        assert lease is not None
+        return lease
+
     def commit(self, lease: LogLease, has: int, checkpoint: str = "{}") -> CommitVerdict:
         return self.cluster.run(calls.commit(self.keys, self.cluster.options, lease, checkpoint, has))
 
@@ -54,8 +60,22 @@ class Pipe:
         return [(int(entry.partition(b"-")[0]), unpacked(fields)) for entry, fields in found]  # type: ignore[union-attr]
 
 
-def test_records_follow_each_other_within_the_bound(cluster: Cluster) -> None:
-    pipe = Pipe(cluster)
+@pytest.fixture
+def pipe(cluster: Cluster) -> Pipe:
+    return Pipe(cluster)
+
+
+@pytest.fixture
+def barca(cluster: Cluster) -> Life:
+    return cluster.join("barca", rank="manager")
+
+
+@pytest.fixture
+def roma(cluster: Cluster) -> Life:
+    return cluster.join("roma", rank="manager")
+
+
+def test_records_follow_each_other_within_the_bound(pipe: Pipe) -> None:
     records = [record(10 * number, b"123456789\n") for number in range(5)]
     appended = pipe.append(*records, most=600)
     assert (appended.verdict, appended.added) == (AppendVerdict.KEPT, 2)
@@ -66,25 +86,20 @@ def test_records_follow_each_other_within_the_bound(cluster: Cluster) -> None:
     assert len(pipe.entries()) == 2
 
 
-def test_pipe_takes_more_as_it_is_read(cluster: Cluster) -> None:
-    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
+def test_pipe_takes_more_as_it_is_read(pipe: Pipe, barca: Life) -> None:
     pipe.append(record(0, b"a\n"), record(2, b"b\n"))
-    lease = pipe.lease(manager)
-    assert lease is not None
+    lease = pipe.taken(barca)
     (first, _), _ = pipe.entries()
     assert pipe.commit(lease, first) is CommitVerdict.KEPT
     assert [each.data for _, each in pipe.entries()] == [b"b\n"]
 
 
-def test_one_manager_has_the_lease(cluster: Cluster) -> None:
-    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
-    lease = pipe.lease(barca)
-    assert lease is not None
+def test_one_manager_has_the_lease(cluster: Cluster, pipe: Pipe, barca: Life, roma: Life) -> None:
+    lease = pipe.taken(barca)
     assert pipe.lease(barca) == lease
     assert pipe.lease(roma) is None
     cluster.leave(barca)
-    later = pipe.lease(roma)
-    assert later is not None
+    later = pipe.taken(roma)
     assert later.epoch > lease.epoch
     assert pipe.commit(lease, 0) is CommitVerdict.FENCED
     assert cluster.run(calls.rewind(pipe.keys, lease, place(0), 1000)) is CommitVerdict.FENCED
@@ -93,23 +108,18 @@ def test_one_manager_has_the_lease(cluster: Cluster) -> None:
     assert cluster.run(calls.take_lease(pipe.keys, cluster.options, "master", roma.private)).checkpoint == b"kept"
 
 
-def test_released_lease_is_taken_at_once(cluster: Cluster) -> None:
-    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
-    lease = pipe.lease(barca)
-    assert lease is not None
+def test_released_lease_is_taken_at_once(cluster: Cluster, pipe: Pipe, barca: Life, roma: Life) -> None:
+    lease = pipe.taken(barca)
     assert cluster.run(calls.release(pipe.keys, lease)) is CommitVerdict.RELEASED
-    later = pipe.lease(roma)
-    assert later is not None
+    later = pipe.taken(roma)
     assert later.epoch > lease.epoch
 
 
-def test_subscriber_without_manager_holds_nobody_up(cluster: Cluster) -> None:
-    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+def test_subscriber_without_manager_holds_nobody_up(cluster: Cluster, pipe: Pipe, barca: Life, roma: Life) -> None:
     both = ("master", "roma")
     pipe.append(record(0, b"a\n"), subscribers=both)
-    master, other = pipe.lease(barca), pipe.lease(roma, "roma")
-    assert master is not None
-    assert other is not None
+    master = pipe.taken(barca)
+    pipe.taken(roma, "roma")
     ((sent, _),) = pipe.entries()
     pipe.commit(master, sent)
     assert len(pipe.entries()) == 1
@@ -118,12 +128,9 @@ def test_subscriber_without_manager_holds_nobody_up(cluster: Cluster) -> None:
     assert pipe.entries() == []
 
 
-def test_subscriber_that_cannot_write_holds_nobody_up(cluster: Cluster) -> None:
-    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+def test_subscriber_that_cannot_write_holds_nobody_up(cluster: Cluster, pipe: Pipe, barca: Life, roma: Life) -> None:
     pipe.append(record(0, b"a\n"), subscribers=("master", "roma"))
-    master, other = pipe.lease(barca), pipe.lease(roma, "roma")
-    assert master is not None
-    assert other is not None
+    master, other = pipe.taken(barca), pipe.taken(roma, "roma")
     ((sent, _),) = pipe.entries()
     pipe.commit(master, sent)
     assert len(pipe.entries()) == 1
@@ -141,11 +148,9 @@ def test_subscriber_that_cannot_write_holds_nobody_up(cluster: Cluster) -> None:
     )
 
 
-def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
-    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
+def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster, pipe: Pipe, barca: Life) -> None:
     pipe.append(record(0, b"a\n"), record(2, b"b\n"))
-    lease = pipe.lease(manager)
-    assert lease is not None
+    lease = pipe.taken(barca)
     (_, (last, _)) = pipe.entries()
     assert cluster.run(calls.rewind(pipe.keys, lease, place(2), 1000)) is CommitVerdict.REWOUND
     assert pipe.entries() == []
@@ -158,32 +163,27 @@ def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("junk", ["", "junk", "-1", "1e9", "inf", "9" * 400])
-def test_junk_is_no_time_of_a_place(cluster: Cluster, junk: str) -> None:
-    pipe = Pipe(cluster)
+def test_junk_is_no_time_of_a_place(cluster: Cluster, pipe: Pipe, junk: str) -> None:
     pipe.append(record(0, b"a\n"))
     cluster.redis.hset(pipe.keys.state, "since", junk)
     assert pipe.append(tail=place(0).dump()).since_ms == 0
 
 
-def test_pipe_whose_state_was_lost_begins_anew(cluster: Cluster) -> None:
-    pipe = Pipe(cluster)
+def test_pipe_whose_state_was_lost_begins_anew(cluster: Cluster, pipe: Pipe) -> None:
     pipe.append(record(0, b"a\n" * 500))
     cluster.redis.delete(pipe.keys.state)
     assert pipe.append(record(1000, b"b\n")).added == 1
     assert [each.data for _, each in pipe.entries()] == [b"b\n"]
 
 
-def test_forgotten_subscriber_leaves_nothing(cluster: Cluster) -> None:
-    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
-    lease = pipe.lease(manager)
-    assert lease is not None
+def test_forgotten_subscriber_leaves_nothing(cluster: Cluster, pipe: Pipe, barca: Life) -> None:
+    lease = pipe.taken(barca)
     assert cluster.run(calls.forget(pipe.keys, "master")) is ForgottenVerdict.FORGOTTEN
     assert cluster.run(calls.forget(pipe.keys, "master")) is ForgottenVerdict.UNKNOWN
     assert pipe.commit(lease, 0) is CommitVerdict.FENCED
 
 
-def test_lost_bytes_are_added_up(cluster: Cluster) -> None:
-    pipe = Pipe(cluster)
+def test_lost_bytes_are_added_up(cluster: Cluster, pipe: Pipe) -> None:
     step = Record(place(0), LogPlace(8, FILE, 0, digest(b"")), 1, lost=77)
     pipe.append(step)
     assert cluster.redis.hget(pipe.keys.state, "lost") == b"77"
