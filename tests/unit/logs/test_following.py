@@ -278,6 +278,43 @@ def test_files_after_a_forgotten_one_are_found(log: WrittenLog, has_begun: bool)
     assert log.taken == b"".join((*log.written[: 5 if has_begun else 3], *log.written[5:]))
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_log_behind_a_link_is_followed_there(tmp_path: Path, restarts: bool) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "main.log").symlink_to("data/current")
+    log = WrittenLog(tmp_path)
+    log.write(3)
+    log.read_all()
+    for number in (1, 2):
+        log.write(2)
+        (tmp_path / "data" / "current").rename(tmp_path / "data" / f"current.{number}")
+        log.reopen()
+    if restarts:
+        log.restart()
+    log.write(1)
+    log.read_all()
+    log.close()
+    assert (log.lost, log.taken) == (0, b"".join(log.written))
+
+
+@pytest.mark.parametrize("folder", [".", "data"])
+def test_link_that_moves_on_repeats_nothing(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "main.log").symlink_to(f"{folder}/main-1.log")
+    log = WrittenLog(tmp_path)
+    log.write(3)
+    log.read_all()
+    for number in (2, 3):
+        log.write(2)
+        (tmp_path / "main.log").unlink()
+        (tmp_path / "main.log").symlink_to(f"{folder}/main-{number}.log")
+        log.reopen()
+    log.write(1)
+    log.read_all()
+    log.close()
+    assert (log.lost, log.taken) == (0, b"".join(log.written))
+
+
 def test_cut_without_copy_is_counted(log: WrittenLog) -> None:
     log.write(3)
     log.read_all()

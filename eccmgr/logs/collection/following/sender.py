@@ -206,5 +206,5 @@ class LogSender:
     async def _wait_for_news(self, has_sent: bool) -> None:
         """Wait until the file changes, but not for long: a manager may want something again."""
         if not has_sent:
-            await self._wakers.wait(self.watched.path, _CHECK_S)
+            await self._wakers.wait(tuple(self._folder.folders), _CHECK_S)
         await asyncio.sleep(_GATHER_S)

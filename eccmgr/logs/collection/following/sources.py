@@ -1,8 +1,10 @@
 """The files of one log: the one at its path, and those beside it that once stood there. All calls here block."""
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,67 +94,90 @@ class CompressedLogFile(LogFile):
 
 
 class LogFolder:
-    """The folder of a log, and the files of the log in it."""
+    """The files of a log: the one at its path, and those beside it. Behind a link, those beside its target too."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).absolute()
+        self.folders = {str(self.path.parent)}
+        """The folders in which the files were at the last look."""
 
     def main(self) -> Seen | None:
         """The file at the path; None if there is none. Raises OSError."""
         try:
-            with self._folder() as folder:
+            with find_folder(self.path.parent) as folder:
                 return _seen(self.path.name, os.stat(self.path.name, dir_fd=folder.descriptor))
         except FileNotFoundError:
             return None
 
     def siblings(self) -> list[Seen]:
         """The other files whose names begin with the name of the log or with its stem, oldest first. Raises OSError."""
-        stem = self.path.stem or self.path.name
-        found = []
-        with find_folder(self.path.parent) as folder:
-            readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
-            try:
-                names = os.listdir(readable)  # noqa: PTH208
-            finally:
-                os.close(readable)
-            for name in names:
-                if name == self.path.name or not name.startswith((f"{stem}.", f"{stem}-", f"{stem}_", self.path.name)):
-                    continue
-                try:
-                    status = folder.status(name)
-                except OSError:
-                    continue
-                if stat.S_ISREG(status.st_mode) and status.st_size:
-                    found.append(_seen(name, status))
-        return sorted(found, key=lambda seen: (seen.changed_ns, seen.name))[-_SIBLINGS_MAX:]
+        way = self._way()
+        begins = tuple(begin for step in way for begin in _begins(step))
+        found: dict[tuple[int, int], Seen] = {}
+        for folder in dict.fromkeys(step.parent for step in way):
+            besides = [step.name for step in way if step.parent == folder]
+            # A file that was found by its name alone is known by that.
+            prefix = "" if folder == self.path.parent else f"{folder}/"
+            for name, status in _regular_files(folder):
+                if name.startswith(begins) and name not in besides and status.st_size:
+                    seen = _seen(prefix + name, status)
+                    found.setdefault(seen.key, seen)
+        return sorted(found.values(), key=lambda seen: (seen.changed_ns, seen.name))[-_SIBLINGS_MAX:]
 
     def open(self, name: str = "") -> LogFile:
         """Open the file at the path, or a sibling. Raises OSError, also for what is no regular file."""
-        with self._folder() as folder:
-            descriptor = _open(folder, name or self.path.name, links=not name)
+        path = self.path.parent / name if name else self._way()[-1]
+        with find_folder(path.parent) as folder:
+            descriptor = _open(folder, path.name)
         opener = opener_of(name)
         return LogFile(descriptor, name) if opener is None else CompressedLogFile(descriptor, name, opener)
 
-    def _folder(self) -> OpenFolder:
-        return find_folder(self.path.parent)
+    def _way(self) -> list[Path]:
+        """The path, and the target of each link on the way to the file. The last one may be missing. Raises OSError."""
+        way = [self.path]
+        while len(way) <= _LINKS_MAX:
+            with find_folder(way[-1].parent) as folder:
+                try:
+                    status = folder.status(way[-1].name)
+                except FileNotFoundError:
+                    break
+                if not stat.S_ISLNK(status.st_mode):
+                    break
+                # The owner of the link says which file is read.
+                if status.st_uid not in (0, os.geteuid()):
+                    raise PermissionError(errno.EPERM, f"it is a link of {user_name(status.st_uid)}'s")
+                way.append(folder.path / os.readlink(way[-1].name, dir_fd=folder.descriptor))
+        self.folders = {str(step.parent) for step in way}
+        return way
+
+
+def _begins(path: Path) -> tuple[str, ...]:
+    """The beginnings of the names of a log's rotated files."""
+    stem = path.stem or path.name
+    return f"{stem}.", f"{stem}-", f"{stem}_", path.name
+
+
+def _regular_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    with find_folder(path) as folder:
+        readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+        try:
+            names = os.listdir(readable)  # noqa: PTH208
+        finally:
+            os.close(readable)
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = folder.status(name)
+                if stat.S_ISREG(status.st_mode):
+                    yield name, status
 
 
 def _seen(name: str, status: os.stat_result) -> Seen:
     return Seen(name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _open(folder: OpenFolder, name: str, *, links: bool) -> int:
-    """Open a regular file, over links only if their owner may say which file is read."""
-    for _ in range(_LINKS_MAX):
-        status = folder.status(name)
-        if not stat.S_ISLNK(status.st_mode):
-            break
-        if not links or status.st_uid not in (0, os.geteuid()):
-            raise PermissionError(errno.EPERM, f"it is a link of {user_name(status.st_uid)}'s")
-        target = Path(os.readlink(name, dir_fd=folder.descriptor))
-        with find_folder(folder.path / target.parent) as behind:
-            return _open(behind, target.name, links=True)
-    if not stat.S_ISREG(status.st_mode):
+def _open(folder: OpenFolder, name: str) -> int:
+    """Open a regular file, over no link."""
+    if not stat.S_ISREG(folder.status(name).st_mode):
         raise PermissionError(errno.EPERM, "it is not a regular file")
     descriptor = os.open(name, _READ, dir_fd=folder.descriptor)
     opened = os.fstat(descriptor)

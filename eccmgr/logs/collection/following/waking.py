@@ -1,4 +1,4 @@
-"""Wakes readers when the folder of a log changes: by inotify where there is one, else after a second."""
+"""Wakes readers when a folder of a log changes: by inotify where there is one, else after a second."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,11 @@ import ctypes
 import os
 import struct
 from collections import defaultdict
+from collections.abc import Collection
 
 _LOOK_S = 1.0
+_WATCHED_MAX = 1000
+"""With more folders than this, those for which nobody waits are no longer watched."""
 _NONBLOCK, _CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
 _MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
 _MASK = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
@@ -39,30 +42,41 @@ class Wakers:
             os.close(self._inotify)
         self._inotify = -1
 
-    async def wait(self, path: str, longest_s: float) -> None:
-        """Wait until something changes in the folder of `path`, at most `longest_s`."""
-        folder = os.path.dirname(path)  # noqa: PTH120
-        if not self._watch(folder):
+    async def wait(self, folders: Collection[str], longest_s: float) -> None:
+        """Wait until something changes in one of the folders, at most `longest_s`."""
+        if not all(self._watch(folder) for folder in folders):
             await asyncio.sleep(min(longest_s, _LOOK_S))
             return
         changed = asyncio.Event()
-        self._waiting[folder].add(changed)
+        for folder in folders:
+            self._waiting[folder].add(changed)
         try:
             async with asyncio.timeout(longest_s):
                 await changed.wait()
         except TimeoutError:
             pass
         finally:
-            self._waiting[folder].discard(changed)
+            for folder in folders:
+                self._waiting[folder].discard(changed)
 
     def _watch(self, folder: str) -> bool:
         """Watch a folder from now on. This is a quick call of the system, and asking twice is no harm."""
         if self._inotify < 0 or self._library is None:
             return False
+        if len(self._folders) > _WATCHED_MAX:
+            self._forget_idle(self._library)
         watch = self._library.inotify_add_watch(self._inotify, os.fsencode(folder), _MASK)
         if watch >= 0:
             self._folders[watch] = folder
         return bool(watch >= 0)
+
+    def _forget_idle(self, library: ctypes.CDLL) -> None:
+        """Watch no folder any more for which nobody waits: a log that is a link moves on to other folders."""
+        for watch, folder in list(self._folders.items()):
+            if not self._waiting.get(folder):
+                library.inotify_rm_watch(self._inotify, watch)
+                del self._folders[watch]
+                self._waiting.pop(folder, None)
 
     def _changed(self) -> None:
         try:
