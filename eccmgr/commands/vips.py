@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from eccmgr.cluster import names
 from eccmgr.cluster.audit import AuditEntry, entries_before
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.view import View
+from eccmgr.cluster.view import Seat, View
 from eccmgr.commands.answer import Answer, Facts, Format
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time, local_time
 from eccmgr.commands.standing import duration
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.beliefs import Belief
+from eccmgr.duravip.believed import Accord, SaidOfVip, accord, read_beliefs
 from eccmgr.duravip.finding import find_vip
 from eccmgr.duravip.holds import Hold, read_holds
 from eccmgr.duravip.picture import VipPicture, VipReader
@@ -32,8 +34,15 @@ _CHANGES = 20
 _ABOUT = (
     "BEFORE is the node that held the VIP before. ADDRESS may be the name of a binding; with it the\n"
     f"answer has the nodes that may carry the VIP, and its latest {_CHANGES} changes in the audit.\n"
-    "The states are those of cluster duravip show, which has what each node believes."
+    "The states are those of cluster duravip show. A node `differs` if what it last said that it believes\n"
+    "of the VIP is not the record in Redis."
 )
+
+_UNTOLD = {
+    Accord.UNAWARE: "it does not know the VIP",
+    Accord.UNSAID: "it has not said what it believes",
+    Accord.UNREAD: "what it believes cannot be read",
+}
 
 
 @dataclass(frozen=True)
@@ -110,21 +119,25 @@ class VipsCommand:
         return Command("vips", brief, self._show, (address,), about=_ABOUT, heavy=True, reads=True)
 
     async def _show(self, call: Call) -> Answer:
-        picture = await self._vips.read(await self._view())
+        view = await self._view()
+        picture = await self._vips.read(view)
         holds = await read_holds(self._link, self._keys)
         rows = await asyncio.to_thread(rows_of, picture, holds, self._wall_ms())
         standings = picture.situation.standings
         self._known = (*standings, *dict.fromkeys(name for known in standings.values() for name in known.names))
         if call.args:
-            return await self._one(call.args[0], picture, rows)
+            return await self._one(call.args[0], view, picture, rows)
         return await asyncio.to_thread(_table, rows, picture, call.caller.form)
 
-    async def _one(self, word: str, picture: VipPicture, rows: Sequence[VipRow]) -> Answer:
+    async def _one(self, word: str, view: View, picture: VipPicture, rows: Sequence[VipRow]) -> Answer:
         address = find_vip(word, picture.situation.standings)
         row = next((row for row in rows if row.address == (address or word)), None)
         if row is None:
             raise CommandError(f"Unknown VIP '{word[:80]}'{names.known(self._known)}")
-        taking_part = _participants(row, picture)
+        seats = _seats(row, view, picture)
+        sessions = {seat.key: seat.private_name for seat in seats}
+        said = await read_beliefs(self._link, self._keys, row.address, sessions)
+        taking_part = _participants(row, seats, picture, said)
         changes = await self._changes(row.address)
         lines = [columns(_HEADINGS, [row.cells], _WIDEST)]
         if row.reason:
@@ -181,29 +194,76 @@ def _row(address: str, picture: VipPicture, hold: Hold | None, now_ms: int) -> V
     )
 
 
-def _participants(row: VipRow, picture: VipPicture) -> list[Facts]:
-    situation, standing = picture.situation, row.standing
-    nodes = standing.nodes if standing is not None else ()
-    preferred = preferred_node(standing, situation.nodes) if standing is not None else None
+def _seats(row: VipRow, view: View, picture: VipPicture) -> list[Seat]:
+    """The nodes that take part in a VIP, in order of name, and behind them the absent ones that did."""
+    nodes = row.standing.nodes if row.standing is not None else ()
+    absent = [node for node, shares in picture.absent.items() if row.address in shares]
     return [
-        {
-            "node": node,
-            "owner": node == row.owner,
-            "preferred": node == preferred,
-            "drained": node in situation.drained,
-            "moved_here": situation.pins.get(row.address) == node,
-            "unable": situation.unable.get(node, {}).get(row.address),
-        }
-        for node in sorted(nodes, key=names.natural)
+        seats[node.lower()]
+        for seats, some in ((view.live, nodes), (view.absent, absent))
+        for node in sorted(some, key=names.natural)
     ]
 
 
+def _participants(
+    row: VipRow, seats: Sequence[Seat], picture: VipPicture, said: Mapping[str, SaidOfVip]
+) -> list[Facts]:
+    """The JSON form of the nodes at `seats`. `said` is what each last said of the VIP."""
+    situation, standing = picture.situation, row.standing
+    preferred = preferred_node(standing, situation.nodes) if standing is not None else None
+    return [
+        {
+            "node": seat.name,
+            "owner": seat.name == row.owner,
+            "preferred": seat.name == preferred,
+            "drained": seat.name in situation.drained,
+            "moved_here": situation.pins.get(row.address) == seat.name,
+            "unable": situation.unable.get(seat.name, {}).get(row.address),
+            "absent": seat.absent,
+            "believes": _belief_facts(said[seat.key]),
+            "belief": _accord(row, said[seat.key]).value,
+        }
+        for seat in seats
+    ]
+
+
+def _belief_facts(said: SaidOfVip) -> Facts | None:
+    if not isinstance(said, Belief):
+        return None
+    return {"owner": said.owner, "ownership": said.ownership.value, "agreement": said.agreement.value}
+
+
+def _accord(row: VipRow, said: SaidOfVip) -> Accord:
+    agreement = row.standing.agreement if row.standing is not None else None
+    return accord(said, row.owner, row.target, row.ownership, agreement)
+
+
 def _participant_line(fields: Facts) -> str:
-    remarks = [word.replace("_", " ") for word in ("preferred", "drained", "moved_here") if fields[word]]
+    remarks = [word.replace("_", " ") for word in ("preferred", "drained", "moved_here", "absent") if fields[word]]
     if fields["unable"] is not None:
         remarks.append(f"cannot carry it: {fields['unable'] or 'it does not say why'}")
+    if fields["belief"] != Accord.SAME:
+        remarks.append(f"{'differs: ' if differs(fields) else ''}{belief_text(fields)}")
     said = f" ({', '.join(remarks)})" if remarks else ""
     return f"  {'*' if fields['owner'] else ' '} {fields['node']}{said}"
+
+
+def differs(participant: Facts) -> bool:
+    """Whether a participant believes something else of the VIP than what Redis has on record."""
+    return participant["belief"] in (Accord.DIFFERS, Accord.UNAWARE)
+
+
+def belief_text(participant: Facts) -> str:
+    """What a participant believes, in words: `owned,safe by east1`."""
+    match participant["believes"]:
+        case {"ownership": ownership, "agreement": agreement, "owner": None}:
+            return f"{ownership},{agreement}"
+        case {"ownership": Ownership.OWNED, "agreement": agreement, "owner": owner}:
+            return f"owned,{agreement} by {owner}"
+        case {"ownership": ownership, "agreement": agreement, "owner": owner}:
+            return f"{ownership},{agreement} ({owner})"
+        case _:
+            return _UNTOLD[participant["belief"]]
 
 
 def _takeovers(owner: str | None, picture: VipPicture) -> list[Facts]:

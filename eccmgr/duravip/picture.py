@@ -35,6 +35,8 @@ class VipPicture:
     situation: Situation
     sessions: frozenset[str] = frozenset()
     """The private names of the sessions that carry VIPs, or may."""
+    absent: Mapping[str, Shares] = field(default_factory=dict)
+    """What the absent nodes stated last, by name."""
 
     def record(self, address: str) -> VipRecord:
         """The record of a VIP; an empty one if there is none of this era."""
@@ -119,7 +121,9 @@ class VipReader:
                 except (ValueError, Unreadable) as error:
                     _dropped.say(name, text, str(error))
         self._read_statements(said)
-        return VipPicture(era, opened, records, self._situation(view, era, said, records), frozenset(sessions))
+        situation, known = self._situation(view, era, said, records), said.statements
+        absent = {seat.name: known[key].shares for key, seat in view.absent.items() if key in known}
+        return VipPicture(era, opened, records, situation, frozenset(sessions), absent)
 
     def _read_statements(self, said: Said) -> None:
         known, self._statements = self._statements, {}

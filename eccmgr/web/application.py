@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -140,8 +141,11 @@ class Pages:
         main = answers[page.main]
         facts = {name: {**said.facts, "body": said.text, "status": said.status} for name, said in answers.items()}
         template = "refused.html" if main.status in (Status.DENIED, Status.ERROR) else page.template
-        known = {"page": page, "wish": wish, **facts, "main": main}
-        return await asyncio.to_thread(self._drawn, template, await self._code_of(main), known)
+        settled = page.settled(facts)
+        known = {"page": page, "wish": wish, **facts, "main": main, "settled": settled}
+        return replace(
+            await asyncio.to_thread(self._drawn, template, await self._code_of(main), known), settled=settled
+        )
 
     async def _code_of(self, answer: Answer) -> int:
         """The code for an answer. An error may only mean that Redis is away: that is no lasting one."""

@@ -4,7 +4,9 @@ facts as `.json`, and the console's text as `.txt`."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from eccmgr.commands.answer import Facts
 from eccmgr.text import words
+from eccmgr.web import showing
 
 Wish = Mapping[str, str]
 """The parameters of a request: those of its path and those of its query."""
@@ -15,7 +17,7 @@ class SitePage:
     """A page: its path, its title, the template that draws it, and the commands whose answers it shows, by name.
 
     `topics` are the topics of the feed that change it. What changes without them (ages, the process itself) is shown a
-    few seconds late.
+    few seconds late, or within about a second as long as the answers are not `settled`.
     """
 
     path: str
@@ -24,6 +26,7 @@ class SitePage:
     commands: Mapping[str, Callable[[Wish], str]]
     topics: tuple[str, ...] = ()
     listed: bool = True
+    settled: Callable[[Mapping[str, Facts]], bool] = lambda _answers: True
 
     @property
     def main(self) -> str:
@@ -74,6 +77,7 @@ PAGES = (
         {"vips": _of("vips", "address"), "why": _of("why", "address")},
         ("vips", "members", "audit"),
         listed=False,
+        settled=lambda answers: showing.beliefs_settled(answers["vips"]),
     ),
     SitePage("/commands", "Commands", "commands.html", {"history": _plain("history 200")}, ("commands",)),
     SitePage(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 FRESH_S = 5.0
 """A page is rendered anew after this time, even if the feed told of no change: it shows ages."""
+UNSETTLED_S = 1.0
+"""So is a page that shows what no topic tells of, as long as that is unsettled."""
 _REST = 4.0
 """The same page is rendered again once it has rested for as many times as its rendering took."""
 _KEPT_BYTES_MAX = 16 * 1024 * 1024
@@ -15,11 +17,15 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """A page as it was rendered: its code and text. `packed` is the text compressed, b"" if that is not worth it."""
+    """A page as it was rendered: its code and text. `packed` is the text compressed, b"" if that is not worth it.
+
+    A page is `settled` if nothing of it is about to change without news of its topics.
+    """
 
     code: int
     text: bytes
     packed: bytes = b""
+    settled: bool = True
 
 
 @dataclass
@@ -89,4 +95,5 @@ class RenderedPages:
 
 
 def _is_current(kept: _Rendering, marks: Hashable) -> bool:
-    return marks is not None and kept.marks == marks and time.monotonic() - kept.began_s < FRESH_S
+    fresh_s = FRESH_S if kept.page.settled else UNSETTLED_S
+    return marks is not None and kept.marks == marks and time.monotonic() - kept.began_s < fresh_s

@@ -11,12 +11,15 @@ from markupsafe import Markup
 
 from eccmgr.cluster import names
 from eccmgr.commands.answer import Facts
+from eccmgr.commands.vips import belief_text as belief_text
+from eccmgr.commands.vips import differs as differs
 
 PAGE_ROWS = 200
 DIFFERING_MAX = 20
 _LINES_MAX = 500
 _TROUBLE = ("absent", "lost", "late", "unknown")
 _GOOD = ("ok", "live", "owned", "done", "safe")
+_SETTLING_S = 3.0
 _OPEN = ("running", "pending", "waiting", "queued", "transient")
 
 
@@ -114,6 +117,35 @@ def troubled(members: Sequence[Facts]) -> str:
 def vips_in_trouble(vips: Sequence[Facts]) -> list[Facts]:
     """The addresses that no node carries, or on which nodes disagree."""
     return [vip for vip in vips if vip["owner"] is None or vip["agreement"] not in (None, "safe")]
+
+
+class BelievingNodes(NamedTuple):
+    """The participants of an address, those that differ first; how many differ, and the folded names of these and of
+    those whose belief is not known."""
+
+    rows: Sequence[Facts]
+    differing: int
+    names: str
+    unknown: str
+
+
+def believing(participants: Sequence[Facts]) -> BelievingNodes:
+    """The participants by what they believe."""
+    rows = sorted(participants, key=lambda row: not differs(row))
+    differing = [str(row["node"]) for row in participants if differs(row)]
+    unknown = [str(row["node"]) for row in participants if row["belief"] in ("unsaid", "unread")]
+    return BelievingNodes(rows, len(differing), names.fold(differing, 20), names.fold(unknown, 20))
+
+
+def beliefs_settled(vip: Facts) -> bool:
+    """Whether every live participant of an address believes what Redis has on record."""
+    return all(row["belief"] == "same" or row["absent"] for row in vip.get("participants") or ())
+
+
+def difference(vip: Facts) -> str:
+    """The class of a belief that differs. Nodes state theirs once a second: after a change some differ for a while."""
+    held_s = vip["held_s"]
+    return "open" if vip["ownership"] == "moving" or (held_s is not None and held_s < _SETTLING_S) else "bad"
 
 
 class AnswerGroup(NamedTuple):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from eccmgr.cluster.members import Identity, Life, Member, Role
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
+from eccmgr.duravip.beliefs import parts_of, unpack
 from eccmgr.duravip.records import VipRecord
 from eccmgr.duravip.statements import Statement
 from eccmgr.errors import Unreadable
@@ -20,8 +21,6 @@ from eccmgr.redis import reading
 from eccmgr.redis.reading import LONGEST, Dropped
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.times import Every
-from worker.duravip.beliefs import parts_of
-from worker.duravip.model.table import unpack
 from worker.jobs.records import JobRecord
 
 NASTY = st.sampled_from(

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from eccmgr.web import rendered
 from eccmgr.web.rendered import RenderedPage, RenderedPages
 
 pytestmark = pytest.mark.asyncio
@@ -14,6 +15,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self.marks: object = 1
+        self.settled = True
         self.times = 0
         self.may = asyncio.Event()
         self.may.set()
@@ -22,7 +24,7 @@ class Drawing:
         self.times += 1
         number = self.times
         await self.may.wait()
-        return RenderedPage(200, f"page {number}".encode())
+        return RenderedPage(200, f"page {number}".encode(), settled=self.settled)
 
     async def got(self, pages: RenderedPages, key: str = "a") -> bytes:
         page, _ = await pages.get(key, lambda: self.marks, self)
@@ -52,6 +54,15 @@ async def test_page_that_nobody_follows_is_never_kept() -> None:
     pages, drawing = RenderedPages(), Drawing()
     drawing.marks = None
     assert [await drawing.got(pages) for _ in range(3)] == [b"page 1", b"page 2", b"page 3"]
+
+
+async def test_unsettled_page_is_soon_rendered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendered, "UNSETTLED_S", 0.0)
+    pages, drawing = RenderedPages(), Drawing()
+    drawing.settled = False
+    assert await drawing.got(pages) == b"page 1"
+    drawing.settled = True
+    assert [await drawing.got(pages) for _ in range(3)] == [b"page 2"] * 3
 
 
 async def test_callers_get_pages_of_their_own() -> None:

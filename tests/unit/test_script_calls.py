@@ -15,6 +15,7 @@ from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.duravip import believed
 from eccmgr.duravip.records import Era
 from eccmgr.errors import Unreadable
 from eccmgr.logs.collection.pipe import calls as pipes
@@ -53,6 +54,7 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     answers.follow(KEYS, OPTIONS, "ID"),
     answers.standing(KEYS, OPTIONS, "ID", ("east1",), ("#ec0-1#east1",)),
     answers.results(KEYS, OPTIONS, "ID", "digest"),
+    believed.beliefs(KEYS, ("east1",)),
     pipes.append(PIPE, OPTIONS, tail="", most=1, subscribers=("master",), says="", words=()),
     pipes.take_lease(PIPE, OPTIONS, "master", "#mgr-1#m"),
     pipes.commit(PIPE, OPTIONS, LEASE, "{}", 1),

@@ -38,3 +38,40 @@ def test_holders_of_a_short_history_fill_the_chart() -> None:
     assert "<title>east1 from 2026-11-28 11:58:20.000 UTC for 49.988 s</title>" in drawn
     assert "&lt;west1&gt; from 2026-11-28 11:59:10.000 UTC for 50.000 s" in drawn
     assert ">2026-11-28 11:58:18</text>" in drawn
+
+
+def participant(node: str, belief: str, owner: str | None = None, *, absent: bool = False) -> dict[str, object]:
+    believes = None if owner is None else {"owner": owner, "ownership": "owned", "agreement": "safe"}
+    return {"node": node, "belief": belief, "believes": believes, "absent": absent}
+
+
+def test_nodes_that_believe_otherwise_come_first() -> None:
+    rows = [
+        participant("a1", "same", "a1"),
+        participant("a2", "unsaid"),
+        participant("a3", "differs", "a2"),
+        participant("a4", "unaware"),
+    ]
+    shown = showing.believing(rows)
+    assert [row["node"] for row in shown.rows] == ["a3", "a4", "a1", "a2"]
+    assert shown[1:] == (2, "a[3-4]", "a2")
+    assert [showing.belief_text(row) for row in shown.rows] == [
+        "owned,safe by a2",
+        "it does not know the VIP",
+        "owned,safe by a1",
+        "it has not said what it believes",
+    ]
+
+
+def test_page_settles_when_live_nodes_agree() -> None:
+    gone, live = participant("a1", "differs", "a1", absent=True), participant("a2", "same", "a2")
+    assert showing.beliefs_settled({"participants": [gone, live]})
+    assert not showing.beliefs_settled({"participants": [gone, {**live, "belief": "unsaid"}]})
+    assert showing.beliefs_settled({})
+
+
+def test_difference_is_grave_once_a_change_is_old() -> None:
+    held = {"ownership": "owned", "held_s": 60.0}
+    assert showing.difference(held) == "bad"
+    assert showing.difference({**held, "held_s": 0.5}) == "open"
+    assert showing.difference({"ownership": "moving", "held_s": None}) == "open"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from eccmgr.duravip.beliefs import Belief, parts_of, unpack
 from eccmgr.duravip.placement import Situation, preferred_node
 from eccmgr.duravip.records import MOVED
 from eccmgr.duravip.states import Ownership
@@ -10,8 +11,8 @@ from eccmgr.errors import Unreadable
 from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, line, whole
-from worker.duravip.model.table import Belief, Participant, Row, VipTable, unpack
+from eccmgr.redis.reading import Dropped
+from worker.duravip.model.table import Participant, Row, VipTable
 from worker.duravip.placing import Placing
 from worker.guardian.wire import boot_time
 
@@ -88,16 +89,6 @@ def _participant(placing: Placing, node: str, text: bytes | None) -> Participant
         _dropped.say(node, text, str(error))
         return None
     return Participant(seat.name, session, session.replace("#ec0-", "#ec1-", 1), beliefs)
-
-
-def parts_of(said: bytes) -> tuple[int, str, bytes]:
-    """The parts of a node's statement: the number of the last change that the node had read, its session, and its
-    packed beliefs. Raises Unreadable."""
-    try:
-        upto, private, packed = said.split(b" ", 2)
-        return whole(upto), line(private.decode()), packed
-    except ValueError as error:
-        raise Unreadable(f"A node's beliefs about VIPs cannot be read: {error}") from error
 
 
 def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_text
+from eccmgr.duravip.beliefs import Belief
 from eccmgr.duravip.placement import Move, Placement, Situation
 from eccmgr.duravip.states import in_order
 from eccmgr.text.counting import counted
-from worker.duravip.model.table import Belief, Participant, Row, VipTable
+from worker.duravip.model.table import Participant, Row, VipTable
 
 _ADDRESSES_SHOWN = 3
 

@@ -17,6 +17,7 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
 from eccmgr.config.live.times import TIMES
 from eccmgr.config.syntax.changes import Change
+from eccmgr.duravip.beliefs import pack
 from eccmgr.duravip.placement import Situation
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.statements import Statement
@@ -35,7 +36,7 @@ from worker.duravip.carrying import Carrying
 from worker.duravip.changes import Figures
 from worker.duravip.charter import guardians_fence, guardians_plumber
 from worker.duravip.model.deeds import Announced, Deed
-from worker.duravip.model.table import VipTable, pack
+from worker.duravip.model.table import VipTable
 from worker.duravip.moving import Moving
 from worker.duravip.options import DuravipOptions, duravip_options
 from worker.duravip.pace import LoopPace
@@ -83,7 +84,7 @@ class DuravipService(Part):
         self.placing.interfaces = {vip.address: vip.interface for vip in self._vips.values()}
         self.placing.restate = self._restate
         self._moving = Moving(self.carrying, self.placing)
-        self._said_beliefs: object = None
+        self._said_beliefs = b""
         self.carrying.guarding.ending = self._ending
         self.on_orphaned: Callable[[], None] = lambda: None
         """Called when the parent of this process is gone. Then nobody restarts the guardian or this process."""
@@ -272,13 +273,13 @@ class DuravipService(Part):
         agent = self.carrying.agent
         if not agent.joined or not agent.opened:
             return
-        situation, upto = self.placing.situation(), agent.read_upto
-        believed = (upto, await asyncio.to_thread(lambda: pack(beliefs_of(self.placing, situation))))
-        if believed != self._said_beliefs:
+        situation, upto, session = self.placing.situation(), agent.read_upto, self._session.private_name
+        packed = await asyncio.to_thread(lambda: pack(beliefs_of(self.placing, situation)))
+        # A new session states them anew: what was said before it counts no longer.
+        if (said := f"{upto} {session} ".encode() + packed) != self._said_beliefs:
             key = self._keys.vip_beliefs
-            said = f"{upto} {self._session.private_name} ".encode() + believed[1]
             await self._link.pipeline(("HSET", key, agent.node, said), ("PEXPIRE", key, 24 * 3600 * 1000))
-            self._said_beliefs = believed
+            self._said_beliefs = said
 
     # For the commands.
 

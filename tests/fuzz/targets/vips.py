@@ -1,6 +1,7 @@
 """The statements of nodes about VIPs, and the records of VIPs."""
 
 from eccmgr.commands.rendering import iso_time
+from eccmgr.duravip.beliefs import belief_about, inflate, pack, parts_of, unpack
 from eccmgr.duravip.holds import Hold
 from eccmgr.duravip.records import VipRecord
 from eccmgr.duravip.shares import MAX_VIPS
@@ -8,8 +9,8 @@ from eccmgr.duravip.statements import Said, Statement, dump_unable, parse_unable
 from eccmgr.duravip.states import assess
 from eccmgr.errors import Unreadable
 from tests.fuzz.target import fuzzed, in_two, text_of
-from worker.duravip.beliefs import parts_of, read_upto
-from worker.duravip.model.table import Participant, Row, VipTable, pack, unpack
+from worker.duravip.beliefs import read_upto
+from worker.duravip.model.table import Participant, Row, VipTable
 from worker.duravip.rendering import as_text, as_xml, impediments, table_facts
 
 
@@ -62,6 +63,8 @@ def vip_beliefs(data: bytes) -> None:
     _, session, packed = parts_of(data) if data[:1].isdigit() else (0, "#a", data)
     beliefs = unpack(packed)
     assert unpack(pack(beliefs)) == beliefs
+    text = inflate(pack(beliefs))
+    assert all(belief_about(address, text) == belief for address, belief in beliefs.items())
     rows = [Row(address, belief, 1, ("east1",)) for address, belief in beliefs.items()]
     table = VipTable(rows, [Participant("east1", session, session, beliefs)])
     as_xml(table)

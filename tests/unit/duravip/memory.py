@@ -10,12 +10,13 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
+from eccmgr.duravip.beliefs import Belief
 from eccmgr.duravip.placement import Situation, place, preferred_node
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.states import Ownership, assess
 from worker.duravip.commands import DuravipCommands
 from worker.duravip.model.deeds import Announced, Deed, Did
-from worker.duravip.model.table import Belief, Participant, Row
+from worker.duravip.model.table import Participant, Row
 from worker.duravip.model.table import VipTable as Vips
 
 

@@ -4,9 +4,9 @@ import zlib
 
 import pytest
 
+from eccmgr.duravip.beliefs import Belief, pack, unpack
 from eccmgr.duravip.states import Agreement, Ownership
 from eccmgr.errors import Unreadable
-from worker.duravip.model.table import Belief, pack, unpack
 
 
 def test_beliefs_survive_being_told_to_others() -> None:
