@@ -7,8 +7,9 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psutil
@@ -17,6 +18,7 @@ import pytest_asyncio
 import redis
 import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
+from structlog.testing import LogCapture
 
 from eccmgr.modules.catalogue import installed
 from eccmgr.redis.connect import Link
@@ -24,6 +26,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import load_all
 from eccmgr.version import full_version
+from tests.logged import LogOf
 
 # As in the programs: read the files that are read only once before any event loop runs.
 full_version()
@@ -129,6 +132,16 @@ def no_blocking() -> Iterator[BlockBuster]:
     """Fails a test in which our code blocks the event loop."""
     with blockbuster_ctx(["eccmgr", "worker"]) as guard:
         yield guard
+
+
+@pytest.fixture
+def log_of(monkeypatch: pytest.MonkeyPatch) -> LogOf:
+    def kept(module: str) -> Sequence[Mapping[str, Any]]:
+        capture = LogCapture()
+        monkeypatch.setattr(f"{module}.log", structlog.wrap_logger(None, [capture], structlog.BoundLogger))
+        return capture.entries
+
+    return kept
 
 
 @pytest.fixture

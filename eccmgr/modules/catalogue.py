@@ -43,7 +43,7 @@ class Catalogue:
             except Hidden as error:
                 log.info("module hidden", module=entry.name, reason=str(error))
                 faults[entry.name.lower()] = str(error)
-            except Exception as error:  # other people's code must not end the daemon, whatever it does
+            except (Exception, SystemExit) as error:  # other people's code must not end the daemon, whatever it does
                 log.exception("module not found", module=entry.name, where=entry.value)
                 faults[entry.name.lower()] = f"{type(error).__name__}: {error}"
         return cls(kinds, faults)

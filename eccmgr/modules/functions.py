@@ -227,7 +227,15 @@ def _runner(
 
 
 def _in_thread(threads: Executor | None, work: Callable[[], Any]) -> Awaitable[Any]:
-    return asyncio.get_running_loop().run_in_executor(threads or _THREADS, copy_context().run, work)
+    return asyncio.get_running_loop().run_in_executor(threads or _THREADS, copy_context().run, _without_exit, work)
+
+
+def _without_exit(work: Callable[[], Any]) -> Any:
+    """Do `work`. If it ends its program, as a script does, that does not end the daemon."""
+    try:
+        return work()
+    except SystemExit as ended:
+        raise RuntimeError(f"it called sys.exit({ended.code!r})") from ended
 
 
 async def _in_threads(threads: Executor | None, parts: Iterator[Any]) -> AsyncGenerator[Any, None]:

@@ -226,14 +226,15 @@ class Modules:
             self._authority,
             self._series,
         )
+        limit = asyncio.timeout(START_TIMEOUT_S)
         try:
             module = wanted.kind(context)
             commands = self._commands(module, wanted.name)
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with limit:
                 await module.start()
-        except TimeoutError:
-            raise ConfigError(f"{_place(wanted)}its start takes more than {START_TIMEOUT_S:g} s") from None
         except Exception as error:  # a module's code
+            if isinstance(error, TimeoutError) and limit.expired():
+                error = ConfigError(f"its start takes more than {START_TIMEOUT_S:g} s")
             reason = unwrapped(error)
             if isinstance(reason, EccmgrError):
                 log.error("module not loaded", module=wanted.name, reason=str(reason))
@@ -269,7 +270,9 @@ class Modules:
                 continue
             if instance.task is not None:
                 instance.task.cancel()
-                await asyncio.wait((instance.task,), timeout=_STOP_TIMEOUT_S)
+                _, still = await asyncio.wait((instance.task,), timeout=_STOP_TIMEOUT_S)
+                if still:
+                    log.error("module does not end", module=instance.wanted.name)
             try:
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await instance.module.stop()

@@ -1,6 +1,7 @@
 """A function becomes a command: its parameters are the words, and its returned or yielded values are the answer."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
@@ -96,6 +97,15 @@ def test_plain_function_does_not_block_the_loop() -> None:
         assert (await running).text == ""
 
     asyncio.run(main())
+
+
+def test_function_that_exits_ends_only_itself() -> None:
+    @command("leave", "ends its program")
+    def leave() -> None:
+        sys.exit(3)
+
+    with pytest.raises(RuntimeError, match=r"^it called sys.exit\(3\)$"):
+        answer(table_of(leave), "leave")
 
 
 @command("count", "counts")

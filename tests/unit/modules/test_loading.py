@@ -1,9 +1,11 @@
 """Modules are found by entry points, loaded by scope, and follow changes. No module harms another."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -15,10 +17,12 @@ from eccmgr.config.files.load import load
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import CommandError, ConfigError
 from eccmgr.modules import Answer, Module, OptionSpec, OptionType, command
+from eccmgr.modules import loaded as modules_loaded
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.modules.loaded import Modules
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from tests.logged import LogOf
 from tests.unit.config.memory import MemoryFiles
 
 
@@ -189,6 +193,69 @@ async def test_a_distribution_that_cannot_be_imported_is_named() -> None:
     async with loaded("", "ecnode", BROKEN) as made:
         with pytest.raises(CommandError, match=r"Module broken cannot be loaded: ModuleNotFoundError"):
             await made.ask("broken:x y")
+
+
+def test_module_that_exits_when_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_script.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    script = EntryPoint("script", "a_script:Thing", "eccmgr.modules")
+    assert Catalogue.of([*ENTRIES, script]).faults == {"script": "SystemExit: 3"}
+
+
+@pytest.mark.asyncio
+async def test_timeout_of_a_module_is_its_own() -> None:
+    class Waiting(Module):
+        scope = "waiting"
+        brief = "waits for a program"
+
+        async def start(self) -> None:
+            raise TimeoutError("the program says nothing")
+
+    made = Loaded()
+    made.modules.catalogue = Catalogue({"waiting": Waiting}, {})
+    await made.modules.start(view('waiting "x" { }', made.modules.catalogue))
+    assert "waiting:x: TimeoutError: the program says nothing" in await made.ask("module list")
+
+
+@pytest.mark.asyncio
+async def test_module_that_starts_too_long_is_told(monkeypatch: pytest.MonkeyPatch, log_of: LogOf) -> None:
+    class Slow(Module):
+        scope = "slow"
+        brief = "never starts"
+
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    said, made = log_of("eccmgr.modules.loaded"), Loaded()
+    monkeypatch.setattr(modules_loaded, "START_TIMEOUT_S", 0.01)
+    made.modules.catalogue = Catalogue({"slow": Slow}, {})
+    await made.modules.start(view('slow "x" { }', made.modules.catalogue))
+    assert [event["reason"] for event in said] == ["its start takes more than 0.01 s"]
+    assert "slow:x: its start takes more than 0.01 s" in await made.ask("module list")
+
+
+@pytest.mark.asyncio
+async def test_module_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch, log_of: LogOf) -> None:
+    release, begun = asyncio.Event(), asyncio.Event()
+
+    class Stubborn(Module):
+        scope = "stubborn"
+        brief = "does not end"
+
+        async def run(self) -> None:
+            while not release.is_set():
+                begun.set()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await release.wait()
+
+    said, made = log_of("eccmgr.modules.loaded"), Loaded()
+    monkeypatch.setattr(modules_loaded, "_STOP_TIMEOUT_S", 0.01)
+    made.modules.catalogue = Catalogue({"stubborn": Stubborn}, {})
+    await made.modules.start(view('stubborn "x" { }', made.modules.catalogue))
+    await begun.wait()
+    await made.modules.stop()
+    release.set()
+    assert [(event["event"], event["module"]) for event in said] == [("module does not end", "stubborn:x")]
 
 
 @pytest.mark.asyncio
