@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eccmgr.cluster.members import Life
+from tests.logged import LogOf
 from worker.jobs.journal import JobJournal, NotOurs
 from worker.jobs.records import JobRecord
 from worker.jobs.temporary import TemporaryFolder
@@ -41,6 +42,27 @@ def test_a_journal_in_a_strangers_folder_counts_nothing(journal: JobJournal) -> 
     journal.keep(JOB)
     assert journal.folder != planted
     journal.close()
+
+
+def test_finished_job_that_cannot_be_removed_is_told(journal: JobJournal, log_of: LogOf) -> None:
+    said = log_of("worker.jobs.journal")
+    journal.keep(JOB)
+    journal.begin(JOB.job)
+    (journal.folder / JOB.job).unlink()
+    (journal.folder / JOB.job).mkdir()
+    journal.forget(JOB.job)
+    assert [(event["event"], event["job"]) for event in said] == [("job stays in the journal", JOB.job)]
+    assert (journal.folder / f"{JOB.job}.runs").exists(), "without its marks it would run again"
+
+
+def test_journal_that_cannot_be_read_is_told(journal: JobJournal, log_of: LogOf) -> None:
+    said = log_of("worker.jobs.journal")
+    assert journal.records() == []
+    assert said == [], "there is no journal yet"
+    journal.folder.parent.mkdir()
+    journal.folder.touch()
+    assert journal.records() == []
+    assert [event["event"] for event in said] == ["unfinished jobs are not known"]
 
 
 def test_a_job_that_may_be_tried_again_is(journal: JobJournal) -> None:

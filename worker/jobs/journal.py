@@ -108,21 +108,29 @@ class JobJournal:
 
     def forget(self, job: str) -> None:
         """The job is finished: remove its files, so that it does not run again."""
+        # The marks go last: a job without them would run again.
         for path in (self._path(job), self._marks(job)):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("job stays in the journal", job=job, reason=error.strerror or str(error))
+                return
 
     def records(self) -> list[JobRecord]:
         """The unfinished jobs."""
+        try:
+            names = sorted(path.name for path in self.folder.iterdir() if _ID.match(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            log.error("unfinished jobs are not known", folder=str(self.folder), reason=error.strerror or str(error))
+            return []
         unfinished = []
-        with contextlib.suppress(OSError):
-            for path in sorted(self.folder.iterdir()):
-                if not _ID.match(path.name):
-                    continue
-                try:
-                    unfinished.append(self._read(path.name))
-                except (NotOurs, Unreadable) as error:
-                    log.warning("job dropped", job=path.name, reason=str(error))
+        for name in names:
+            try:
+                unfinished.append(self._read(name))
+            except (NotOurs, Unreadable) as error:
+                log.warning("job dropped", job=name, reason=str(error))
         return unfinished
 
     def begin(self, job: str) -> JobRecord:
