@@ -26,6 +26,8 @@ FAULT = "the file system does not answer"
 def in_thread(work: Callable[[], T]) -> "asyncio.Future[T]":
     """Do `work` in a thread of its own. Neither the event loop nor the end of the process waits for that thread."""
     result: concurrent.futures.Future[T] = concurrent.futures.Future()
+    # From now on it takes the result, also if whoever waits for it is cancelled.
+    result.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
