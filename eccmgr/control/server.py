@@ -179,19 +179,28 @@ class ServerChange:
         old, opened.listener = opened.listener, listener
         file = opened.listening.file
         if file is not None and listener.file_mode != old.file_mode:
-            with contextlib.suppress(OSError):
+            try:
                 await asyncio.to_thread(file.set_mode, listener.file_mode)
+            except OSError as error:
+                self._say_not_changed(opened, "mode", error.strerror or str(error))
         if listener.backlog != old.backlog:
             opened.listening.socket.listen(listener.backlog)
         if opened.tls is not None and listener.tls is not None:
-            with contextlib.suppress(ListenError):
+            try:
                 # The files were read a moment ago, with another context.
                 await asyncio.to_thread(opened.tls.load, listener.tls)
+            except ListenError as error:
+                self._say_not_changed(opened, "certificate", str(error))
             opened.terms.binding = opened.tls.binding
         opened.terms.limits = _affordable(listener.limits)
         for connection in self.server.connections:
             if connection.terms is opened.terms:
                 connection.terms_changed()
+
+    @staticmethod
+    def _say_not_changed(opened: _Open, what: str, reason: str) -> None:
+        """The change of the configuration is in force already, so this cannot refuse it."""
+        log.error("listener not changed", endpoint=str(opened.listening.endpoint), lacks=what, reason=reason)
 
 
 async def _close(opened: _Open) -> None:

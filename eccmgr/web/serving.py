@@ -83,6 +83,8 @@ class HttpServer:
         """Let answers under way leave, and close every connection."""
         self._server.should_exit = True
         if self._task is not None:
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._task, _GRACE_S + 2)
+            _, late = await asyncio.wait({self._task}, timeout=_GRACE_S + 2)
+            for task in late:
+                task.cancel()
+                await asyncio.wait({task}, timeout=_GRACE_S)
         self._bound.close()

@@ -1,6 +1,7 @@
 """One connection to a listener: the order of answers, its patience, its idleness, and its end when the client goes."""
 
 import asyncio
+import errno
 import json
 import resource
 import socket
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from eccmgr.control import frames
-from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.endpoint import Endpoint, SocketFile
 from eccmgr.control.limits import Limits
-from tests.listeners import Client, ask, listen_too, listening
+from tests.listeners import Client, Settings, ask, listen_too, listening
+from tests.logged import LogOf
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
@@ -344,6 +346,20 @@ async def test_socket_is_for_owner_and_group_then_unlinked(folder: Path) -> None
     async with listening(folder) as listener:
         assert stat.S_IMODE(listener.path.stat().st_mode) == 0o660
     assert not listener.path.exists()
+
+
+async def test_mode_that_cannot_be_changed_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, log_of: LogOf
+) -> None:
+    def refuse(_file: SocketFile, _mode: int) -> None:
+        raise PermissionError(errno.EPERM, "no")
+
+    async with listening(folder) as listener:
+        said = log_of("eccmgr.control.server")
+        monkeypatch.setattr(SocketFile, "set_mode", refuse)
+        await listener.server.follow({Endpoint(path=str(listener.path)): Settings(listener.limits, 0o600)})
+    told = next(event for event in said if event["event"] == "listener not changed")
+    assert (told["endpoint"], told["lacks"], told["reason"]) == (str(listener.path), "mode", "no")
 
 
 async def test_the_server_never_speaks_first(folder: Path) -> None:
