@@ -43,6 +43,7 @@ def drop_rights() -> None:
 
     Raises OSError.
     """
+    # In the end this process can gain no right, so this bound is a second wall only, and may fail.
     with contextlib.suppress(OSError):
         last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
         for each in range(last + 1):
