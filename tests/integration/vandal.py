@@ -120,7 +120,8 @@ class Vandal:
         self.done.append(f"{what.__name__} {key} {garbage[:40]!r}")
         try:
             what(key, garbage)
-        except redis.ResponseError as error:
+        except (redis.ResponseError, IndexError) as error:
+            # The site may empty the key at the same moment.
             self.done[-1] += f": {error}"
 
     def publish(self) -> None:
@@ -177,7 +178,7 @@ class Vandal:
         elif kind == "set":
             client.sadd(key, garbage)
         elif kind == "list":
-            client.lset(key, self._random.randrange(client.llen(key)), garbage)
+            client.lset(key, pick(range(client.llen(key))), garbage)
         elif kind == "string":
             client.set(key, garbage, keepttl=True)
         elif kind == "stream":
