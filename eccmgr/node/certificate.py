@@ -9,7 +9,8 @@ from eccmgr.errors import EccmgrError, SettingsError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-_AGAIN_S = 60.0
+_AGAIN_S = 10.0
+"""A certificate that Redis has lost is back within this time."""
 _RETRY_S = 5.0
 _KEPT_MS = 30 * 86_400_000
 
