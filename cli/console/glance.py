@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cli.console.groups import Group, Grouping, grouped
+from cli.console.groups import Group, Grouping
 from cli.console.heard import outcome_of
 from cli.console.likeness import Folding
 from cli.console.summary import last_line
@@ -93,7 +93,6 @@ class LiveGather:
 
     def __init__(self, folding: Folding, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._folding = folding
         self._groups = Grouping(folding)
         self._settled: dict[str, Outcome] = {}
         self._names: Sequence[str] = ()
@@ -130,12 +129,6 @@ class LiveGather:
                 self._begin(event)
             case "progress" if "open" in event:
                 self._last, self._last_at = ProgressTold.read(event), self._clock()
-
-    def fold_by(self, folding: Folding) -> None:
-        """Group by something else from now on."""
-        if folding is not self._folding:
-            self._folding = folding
-            self._groups = grouped(self._settled.values(), folding)
 
     def now(self) -> Glance:
         """The gather at this moment."""

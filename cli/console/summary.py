@@ -1,6 +1,5 @@
 """The last line of a gather on a terminal: how many nodes are in which state, and how long they took."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from eccmgr.cluster.outcomes import Outcome, State
@@ -22,11 +21,6 @@ def last_line(counts: Mapping[State, int], ok_sizes: Sequence[int], answered: It
     if counts.get(State.OK):
         states[0] += _groups(sorted(ok_sizes, reverse=True))
     return f"= {', '.join(states) or 'no node'}{_times(answered)}"
-
-
-def counts_of(outcomes: Iterable[Outcome]) -> Counter[State]:
-    """The number of nodes in each state."""
-    return Counter(outcome.state for outcome in outcomes)
 
 
 def _groups(sizes: Sequence[int]) -> str:

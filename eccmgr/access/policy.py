@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from eccmgr.text.patterns import Pattern
 
 UNIX = "unix:"
-KINDS = (UNIX, "scram:", "cert:", "node:", "token:")
 _NAMELESS = "uid "
 _KNOWN_MAX = 10_000
 _KNOWN_LENGTH_MAX = 256

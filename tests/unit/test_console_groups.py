@@ -12,7 +12,7 @@ from cli.console.groups import grouped
 from cli.console.likeness import Folding
 from cli.console.region import region
 from cli.console.spans import drawn
-from cli.console.summary import counts_of, last_line
+from cli.console.summary import last_line
 from eccmgr.cluster.results import Outcome, State
 
 
@@ -183,8 +183,9 @@ def test_without_an_ok_answer_nothing_is_compared() -> None:
 
 
 def last(*outcomes: Outcome) -> str:
+    counts = Counter(outcome.state for outcome in outcomes)
     sizes = [len(group) for group in grouped(outcomes).by_size if group.state is State.OK]
-    return last_line(counts_of(outcomes), sizes, [outcome for outcome in outcomes if outcome.state.answered])
+    return last_line(counts, sizes, [outcome for outcome in outcomes if outcome.state.answered])
 
 
 def test_last_line_counts_states_groups_and_times() -> None:

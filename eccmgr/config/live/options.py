@@ -201,7 +201,7 @@ class LogFileOptions:
 
 @dataclass(frozen=True, slots=True)
 class DaemonOptions:
-    """The options that a daemon itself uses. `nodename` and `nodeaddr` are None if the configuration does not set them.
+    """The options that a daemon itself uses. `nodeaddr` is None if the configuration does not set it.
 
     A node that does not set its subcluster (`states_subcluster`) takes the one in the bus file.
     """
@@ -210,7 +210,6 @@ class DaemonOptions:
     control_group: str
     subcluster: str
     states_subcluster: bool
-    nodename: str | None
     nodeaddr: str | None
     timing: ClusterOptions
     listeners: tuple[ListenerOptions, ...]
@@ -227,7 +226,6 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
         control_group=cluster.text("control_group") or "",
         subcluster=cluster.text("subcluster") or "",
         states_subcluster=cluster.states("subcluster"),
-        nodename=cluster.text("nodename"),
         nodeaddr=cluster.text("nodeaddr"),
         timing=cluster_options(view),
         listeners=listeners(view, default_endpoint, listen),

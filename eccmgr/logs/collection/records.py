@@ -8,8 +8,6 @@ from eccmgr.logs.collection.pieces import PIECE_MAX, Edge, collected
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.redis.wire import Argument
 
-FIELDS = 6
-"""The words of one record in the call that sends it."""
 _PAYS_BELOW = 0.75
 """Data is sent compressed if it is shorter by a quarter."""
 

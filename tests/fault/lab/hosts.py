@@ -190,10 +190,6 @@ class Lab:
         """The host's hardware address."""
         return f"02:77:00:00:00:{self.number(name):02x}"
 
-    def owner_of(self, mac: str) -> str:
-        """The host with this hardware address. Raises KeyError."""
-        return {self.mac(name): name for name in self.names}[mac]
-
     def add(self, name: str) -> Namespace:
         """Add a host with its interface eth0; a host that is gone returns under the same name."""
         host = Namespace(name)

@@ -43,8 +43,6 @@ class Profile:
     max_step: float
     deadline_s: float
     """A holder's deadline from before its renewal was sent."""
-    takeover_s: float
-    """The time for which a challenger watches."""
     mature_s: float
     """The time for which a view must be stable, and the time between two steps of balancing."""
 
@@ -54,8 +52,8 @@ class Profile:
         return 1 / self.heartbeats_per_sec
 
 
-USUAL = Profile("heartbeat 0.5 s", 2, 2.5, 0.6, 1.5, 1.84, 1.0)
-FAST = Profile("heartbeat 0.1 s", 10, 0.6, 0.12, 0.36, 0.48, 0.3)
+USUAL = Profile("heartbeat 0.5 s", 2, 2.5, 0.6, 1.5, 1.0)
+FAST = Profile("heartbeat 0.1 s", 10, 0.6, 0.12, 0.36, 0.3)
 PROFILES = {"usual": USUAL, "fast": FAST}
 
 

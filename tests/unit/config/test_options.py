@@ -126,7 +126,7 @@ def test_flag_wins_over_environment_and_file(node: Console) -> None:
     assert console.ok("config eval cluster cluster_group") == "cluster_group = flag  # from the command line"
     assert console.ok("config eval cluster subcluster") == "subcluster = west  # from the environment"
     options = daemon_options(console.store.view(), "/default")
-    assert (options.cluster, options.subcluster, options.nodename) == ("flag", "west", None)
+    assert (options.cluster, options.subcluster) == ("flag", "west")
 
 
 def test_nodes_name_is_option_else_variable_else_host(console_on: Opened) -> None:
