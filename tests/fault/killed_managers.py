@@ -18,6 +18,7 @@ from pathlib import Path
 
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import ROOT, Process, Processes, ask_sync
+from tests.times import FAULT_TIMES
 from tests.waiting import wait_until_sync
 
 _NODES = ("east1", "east2", "east3", "west1", "west2")
@@ -43,7 +44,7 @@ class Kills:
         self._marks = self.processes.folder / "marks"
         self._marks.touch()
         config = self.processes.folder / "main.conf"
-        config.write_text("cluster {\n  session_lease = 1\n  heartbeats_per_sec = 5\n  max_step = 0.4\n}\n")
+        config.write_text(f"cluster {{ {FAULT_TIMES} }}\n")
         flags = ("--config", str(config))
         self._stays = self.processes.start("eccmgr", "stays", *flags, wait=False)
         for name in _NODES:

@@ -27,13 +27,12 @@ from tests.fault.ledger import Ledger, Mark, Sample, Sent
 from tests.fault.plan import MANAGERS, NODES, Fault, Kind
 from tests.fault.proxy import FaultProxy, Trap
 from tests.fault.vetoes import REAL, Veto, Vetoing
+from tests.times import FAULT_TIMES
 
 COMMAND_TTL_S = 2.0
 _CONFIGURATION = f"""
 cluster {{
-  session_lease = 1
-  heartbeats_per_sec = 5
-  max_step = 0.4
+  {FAULT_TIMES}
   command_ttl = {COMMAND_TTL_S}
 }}
 """

@@ -11,19 +11,12 @@ import psutil
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
 from tests.daemons import Process, Processes, ask_sync
+from tests.vips import vips_in_memory
 from tests.waiting import wait_until_sync
 
-CONFIGURATION = """
-cluster {
-  heartbeats_per_sec = 5
-  session_lease = 1.5
-  max_step = 0.3
-  plumber = "memory"
-  fence = "none"
-  Topology "10.9.0.0/16" { interface = "lo"  cidrmask = "32" }
-}
-Binding "vip-1" { Enable_Duravip = true  Bind_Address = "10.9.0.1" }
-exec "nap" { commands = [ nap = "sleep 600"  wink = "sleep 0.1" ]  long = ( nap wink ) }
+CONFIGURATION = f"""
+{vips_in_memory(1)}
+exec "nap" {{ commands = [ nap = "sleep 600"  wink = "sleep 0.1" ]  long = ( nap wink ) }}
 """
 WELL_S = 300.0
 """A busy machine needs minutes for work that otherwise takes seconds."""

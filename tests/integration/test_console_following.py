@@ -12,6 +12,7 @@ import pytest
 
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.screens import OnTerminal
+from tests.times import FAULT_TIMES
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
@@ -23,7 +24,7 @@ Holding = Callable[[str], Process]
 def holding(processes: Processes, folder: Path) -> Holding:
     """Starts nodes whose command `mark TOKEN HOLD_MS` takes so long."""
     config = folder / "main.conf"
-    config.write_text("cluster {\n  session_lease = 1\n  heartbeats_per_sec = 5\n  max_step = 0.4\n}\n")
+    config.write_text(f"cluster {{ {FAULT_TIMES} }}\n")
 
     def start(name: str) -> Process:
         flags = ("--subcluster", "default", "--config", str(config), "--marks", str(folder / "marks"))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.daemons import OWN_USER, Process, Processes, ask_sync
 from tests.servers import Server
+from tests.times import QUICK_TIMES
 from tests.vips import ONE_VIP
 from tests.waiting import wait_until_sync
 
@@ -26,7 +27,7 @@ class Scene:
         nodes, managers = folder / "nodes.conf", folder / "managers.conf"
         self.mainlog = folder / "mainlog"
         nodes.write_text(ONE_VIP + SLOW)
-        managers.write_text("cluster { heartbeats_per_sec = 5  session_lease = 1.5  max_step = 0.3 }\n")
+        managers.write_text(f"cluster {{ {QUICK_TIMES} }}\n")
         own = folder / "milan.conf"
         own.write_text(managers.read_text() + f'ec_logger "ec_logger" {{ mainlog = "{self.mainlog}" }}\n')
         self.barca = self.processes.manager("barca", "-c", str(managers))

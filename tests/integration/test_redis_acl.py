@@ -20,26 +20,14 @@ from eccmgr.redis.refusals import refusal_of
 from tests.conftest import make_folder
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.servers import Server, programs
+from tests.vips import vips_in_memory
 from tests.waiting import wait_until_sync
 
 NODES = ("east1", "east2")
 CONFIGURATION = """
 trial { folder = "%s" }
 sched { }
-cluster {
-  logs = [ mainlog = "%s/main.log" ]
-  heartbeats_per_sec = 5
-  session_lease = 1.5
-  max_step = 0.3
-  plumber = "memory"
-  fence = "none"
-  view_mature_time = 0.5
-  view_balance_interval = 0.2
-  Topology "10.9.0.0/16" { interface = "lo"  cidrmask = "32" }
-}
-Binding "vip-1" { Enable_Duravip = true  Bind_Address = "10.9.0.1" }
-Binding "vip-2" { Enable_Duravip = true  Bind_Address = "10.9.0.2" }
-"""
+""" + vips_in_memory(2, 'logs = [ mainlog = "%s/main.log" ]')
 
 
 class Users:

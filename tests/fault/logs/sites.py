@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_QUICK = "session_lease = 1  heartbeats_per_sec = 5  max_step = 0.4  plumber = memory  fence = none"
+from tests.times import FAULT_TIMES
+from tests.vips import IN_MEMORY
+
+_QUICK = f"{FAULT_TIMES}  {IN_MEMORY}"
 
 
 @dataclass(frozen=True)

@@ -18,25 +18,13 @@ import redis
 from eccmgr.redis.keys import Keys
 from tests.daemons import Process, Processes, ask_sync
 from tests.servers import Server
+from tests.vips import vips_in_memory
 from tests.waiting import wait_until_sync
 from worker.guardian.rights import GUARDIAN_UID
 
 NODES = ("a1", "a2", "a3")
 VIPS = 6
-CONFIGURATION = """
-cluster {
-  heartbeats_per_sec = 5
-  session_lease = 1.5
-  max_step = 0.3
-  plumber = "memory"
-  fence = "none"
-  view_mature_time = 0.5
-  view_balance_interval = 0.2
-  Topology "10.9.0.0/16" { interface = "lo"  cidrmask = "32" }
-}
-""" + "".join(
-    f'Binding "vip-{i}" {{ Enable_Duravip = true  Bind_Address = "10.9.0.{i}" }}\n' for i in range(1, VIPS + 1)
-)
+CONFIGURATION = vips_in_memory(VIPS)
 
 
 class Cluster:
