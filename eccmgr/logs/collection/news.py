@@ -69,17 +69,28 @@ class Wishes(msgspec.Struct, frozen=True):
 _wishes = msgspec.json.Decoder(Wishes)
 
 
+class _FileRow(msgspec.Struct, array_like=True):
+    turn: int
+    device: int
+    inode: int
+    head: int
+    fingerprint: str
+    size: int
+    changed_ns: int
+    tail: str = ""
+
+
 def dump_files(files: list[KnownFile]) -> str:
     """The files of a log as JSON, for the node's next life."""
     rows = [
-        (known.turn, *(file.device, file.inode, file.head, file.fingerprint), known.size, known.changed_ns)
+        _FileRow(known.turn, *(file.device, file.inode, file.head, file.fingerprint), *known[2:])
         for known in files
         for file in (known.file,)
     ]
     return msgspec.json.encode(rows).decode()
 
 
-_files = msgspec.json.Decoder(list[tuple[int, int, int, int, str, int, int]])
+_files = msgspec.json.Decoder(list[_FileRow])
 
 
 def parse_files(raw: bytes) -> list[KnownFile]:
@@ -89,6 +100,10 @@ def parse_files(raw: bytes) -> list[KnownFile]:
     except (ValueError, msgspec.MsgspecError):
         return []
     return [
-        KnownFile(turn, FileIdentity(device, inode, head, fingerprint), max(0, size), changed_ns)
-        for turn, device, inode, head, fingerprint, size, changed_ns in rows
+        KnownFile(
+            row.turn,
+            FileIdentity(row.device, row.inode, row.head, row.fingerprint),
+            *(max(0, row.size), row.changed_ns, row.tail),
+        )
+        for row in rows
     ]

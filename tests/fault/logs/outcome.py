@@ -87,14 +87,19 @@ class Outcome:
 
     def _check_missing(self, writer: WatchedWriter, missing: list[int], manager: Path) -> None:
         least = taken = 0
+        losses = []
         for deleted in writer.deleted:
             gone = [number for number in missing if deleted.first <= number <= deleted.last]
             size = sum(line_size(writer.name, number) for number in gone)
             least, taken = least + max(0, size - deleted.unknown), taken + size
             missing = [number for number in missing if not deleted.first <= number <= deleted.last]
+            if size:
+                losses.append(f"{gone[0]}-{gone[-1]}: {size} bytes, of which {deleted.unknown} were not told")
         assert not missing, f"{writer.name}: {len(missing)} lines are missing, from {missing[0]} to {missing[-1]}"
         wait_until_sync(
-            lambda: self._counted(writer.name, manager) >= least, f"{least} lost bytes of {writer.name} count", SETTLE_S
+            lambda: self._counted(writer.name, manager) >= least,
+            "\n".join((f"{least} lost bytes of {writer.name} count", *losses)),
+            SETTLE_S,
         )
         counted = self._counted(writer.name, manager)
         assert counted <= taken, f"{writer.name}: deletions took {taken} bytes, {counted} were counted"

@@ -22,6 +22,8 @@ class WrittenLog:
     """A log in a folder, its writer, its follower, and what was collected of it."""
 
     folder: Path
+    header: bytes = b""
+    """The first line of each file."""
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     rotations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     lives: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -43,6 +45,8 @@ class WrittenLog:
 
     def write(self, lines: int, width: int = 10) -> None:
         made = [b"%06d %s\n" % (next(self.numbers), b"x" * width) for _ in range(lines)]
+        if self.header and not os.fstat(self.writer.fileno()).st_size:
+            made.insert(0, self.header)
         self.written += made
         self.writer.write(b"".join(made))
 

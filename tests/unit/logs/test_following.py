@@ -69,11 +69,12 @@ def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
     log.read_all()
 
 
-@given(STEPS)
+@pytest.mark.parametrize("header", [b"", b"#" * 600 + b"\n"], ids=["plain", "same beginnings"])
+@given(steps=STEPS)
 @settings(max_examples=150)
-def test_each_line_comes_once_in_order(steps: list[tuple[str, int]]) -> None:
+def test_each_line_comes_once_in_order(header: bytes, steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        log = WrittenLog(Path(folder))
+        log = WrittenLog(Path(folder), header)
         try:
             play(log, steps)
         finally:

@@ -126,9 +126,10 @@ class LogFollower:
         is_known = any(reading.turn == place.turn for reading in (*self._passed, *self._open))
         stay = is_known and max(passed, default=0) <= place.turn
         here, later = None, []
+        # The file of the place, or its copy, may be open under a later turn: after a start that did not know it.
+        found = self._open_at(place)
         for reading in self._open:
-            # The file of the place, or its copy, may be open under a later turn: after a start that did not know it.
-            if here is None and reading.has(place):
+            if reading is found:
                 here = reading.again(place)
             elif stay and reading.turn > place.turn:
                 later.append(reading.again())
@@ -190,7 +191,7 @@ class LogFollower:
             return self._lost(place, known.size - place.offset if known is not None else 0, records)
         self._read_on(source, place)
         if known is not None and self._reading is not None and not source.is_whole:
-            self._reading.largest = max(self._reading.largest, known.size)
+            self._reading.note_size(known.size, known.tail)
             self._reading.changed_ns = known.changed_ns
         return True
 
@@ -260,6 +261,8 @@ class LogFollower:
     def _replaced(self, reading: FileReading, records: list[Record]) -> None:
         """Go on after the file was cut: with its copy if there is one, then from its new beginning."""
         place, lost = reading.place, reading.left
+        if reading.changed_ns:
+            self.turns.note(reading)
         copy = self._find(place, besides=reading.source.key)
         self._pending.insert(0, self._opened(reading.source.copy(), place.turn))
         self._insert_older(0, reading, place.turn, reading.changed_ns)
@@ -324,7 +327,7 @@ class LogFollower:
             self._pending.append(self._opened(self._folder.open(), last))
 
     def _unknown(self, turn: int, since_ns: int, until_ns: int | None = None) -> list[LogFile]:
-        return successors(self._folder, self._passed, self._open, self.turns, turn, since_ns, until_ns)
+        return successors(self._folder, self._open, self.turns, turn, since_ns, until_ns)
 
     def _give_up_deleted(self) -> None:
         """Close files that have had no name for long, so that their room on the disk is free."""
@@ -350,19 +353,35 @@ class LogFollower:
 
     def _find(self, place: LogPlace, besides: tuple[int, int] | None = None) -> LogFile | None:
         """The file of a place, or a copy of it, wherever it was moved."""
-        key = place.file.device, place.file.inode
+        key, known = (place.file.device, place.file.inode), self.turns.known(place.turn)
+        candidates = [(seen.name, seen) for seen in self._folder.siblings()]
         main = self._folder.main()
-        candidates = [("", main)] if main is not None else []
-        candidates += [(seen.name, seen) for seen in reversed(self._folder.siblings())]
+        candidates += [("", main)] if main is not None else []
         for name, seen in sorted(candidates, key=lambda candidate: candidate[1].key != key):
-            if seen.key == besides or (seen.key != key and not place.file.head):
+            if seen.key == besides or (seen.key != key and known is not None and seen.changed_ns < known.changed_ns):
                 continue
             with contextlib.suppress(OSError):
                 source = self._folder.open(name)
-                if holds(source, place):
+                if self._is_at(place, source):
                     return source
                 source.close()
         return None
+
+    def _open_at(self, place: LogPlace) -> FileReading | None:
+        """The open file of a place, or an open copy of it."""
+        key = place.file.device, place.file.inode
+        readings = [reading for reading in self._open if self._is_at(place, reading.source)]
+        return min(readings, key=lambda reading: reading.source.key != key, default=None)
+
+    def _is_at(self, place: LogPlace, source: LogFile) -> bool:
+        """Whether a file is that of a place, or a copy of it."""
+        if not holds(source, place):
+            return False
+        if source.key == (place.file.device, place.file.inode):
+            return True
+        # Other files may begin with the same bytes.
+        known = self.turns.known(place.turn)
+        return place.file.head > 0 and (known is None or known.is_in(source, is_copy=True))
 
     def _opened(self, source: LogFile, after: int, *, is_copy: bool = False) -> FileReading:
         reading = FileReading(source, self._turn_of(source, after, is_copy=is_copy))

@@ -40,11 +40,14 @@ class FileReading:
         self._mark = source.read(min(MARK_MAX, self.offset), max(0, self.offset - MARK_MAX))
         self.largest = 0
         """Its largest size so far."""
+        self.tail = digest(b"")
+        """The fingerprint of the bytes before that size."""
         self.changed_ns = 0
         """When its bytes had last changed at the last look; 0 before the first one."""
         self.deleted_s: float | None = None
         """Since when it is known to have no name any more, on the monotonic clock."""
-        self._is_open = True
+        if place is not None:
+            self.note_size(place.offset, place.mark)
 
     @property
     def identity(self) -> FileIdentity:
@@ -61,17 +64,6 @@ class FileReading:
         """The bytes that are known to be there and were not read."""
         return max(0, self.largest - self.offset)
 
-    def has(self, place: LogPlace) -> bool:
-        """Whether this is the file of `place`, or a copy of it, and holds what was read up to there."""
-        is_same = self.source.key == (place.file.device, place.file.inode)
-        return (is_same or place.file.head > 0) and holds(self.source, place)
-
-    def is_copied_in(self, source: LogFile) -> bool:
-        """Whether `source` begins with everything that was read of this file, and so is a copy of it."""
-        # A copy of a file that was empty at the last look is known by its present first bytes.
-        head = self.head or (self.source.read(HEAD_MAX, 0) if self._is_open else b"")
-        return bool(head) and source.read(len(head), 0) == head and self._mark_is_in(source)
-
     def _mark_is_in(self, source: LogFile) -> bool:
         return source.read(len(self._mark), self.offset - len(self._mark)) == self._mark
 
@@ -87,7 +79,12 @@ class FileReading:
         head = self.source.read(HEAD_MAX, 0)
         if not head.startswith(self.head) or not self._mark_is_in(self.source):
             raise Replaced
-        self.head, self.largest, self.changed_ns = head, max(self.largest, status.st_size), status.st_mtime_ns
+        # Files may begin with the same bytes, so a file that nothing was read of is known by more of them.
+        if self.offset == 0 and not ends_in(self.source, self.largest, self.tail):
+            raise Replaced
+        self.head, self.changed_ns = head, status.st_mtime_ns
+        if status.st_size > self.largest:
+            self.note_size(status.st_size, tail_of(self.source, status.st_size))
         return status
 
     def again(self, place: LogPlace | None = None) -> "FileReading":
@@ -96,8 +93,14 @@ class FileReading:
         if place is None:
             # So it is noticed if the file was cut since the last look.
             reading.head = self.head
-        reading.largest, reading.changed_ns, reading.deleted_s = self.largest, self.changed_ns, self.deleted_s
+        reading.largest, reading.tail = self.largest, self.tail
+        reading.changed_ns, reading.deleted_s = self.changed_ns, self.deleted_s
         return reading
+
+    def note_size(self, size: int, tail: str) -> None:
+        """Note a size that the file has had, and the fingerprint of the bytes before that size."""
+        if size > self.largest:
+            self.largest, self.tail = size, tail
 
     def begin(self) -> None:
         """Note the present first bytes of a file that was empty. Raises OSError."""
@@ -121,17 +124,26 @@ class FileReading:
             self._mark = block[max(0, end - MARK_MAX) : end]
             yield Bit(block[at:end], piece.edges, self.place)
             at = end
-        self.largest = max(self.largest, self.offset)
+        self.note_size(self.offset, digest(self._mark))
 
     def close(self) -> None:
         """Close the file."""
-        self._is_open = False
         self.source.close()
 
 
 def holds(source: LogFile, place: LogPlace) -> bool:
     """Whether `source` is the file of `place`, or a copy of it that holds what was read up to there."""
-    if source.size() < place.offset or not place.file.begins(source.read(place.file.head, 0)):
-        return False
-    size = min(MARK_MAX, place.offset)
-    return digest(source.read(size, place.offset - size)) == place.mark
+    return place.file.begins(source.read(place.file.head, 0)) and ends_in(source, place.offset, place.mark)
+
+
+def tail_of(source: LogFile, size: int) -> str:
+    """The fingerprint of the bytes before `size`. Raises OSError."""
+    length = min(MARK_MAX, size)
+    return digest(source.read(length, size - length))
+
+
+def ends_in(source: LogFile, size: int, tail: str) -> bool:
+    """Whether `source` has at least `size` bytes, and those before that have the fingerprint `tail`. Raises OSError."""
+    length = min(MARK_MAX, size)
+    data = source.read(length, size - length)
+    return len(data) == length and digest(data) == tail

@@ -3,29 +3,46 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from eccmgr.logs.collection.following.reading import FileReading
-from eccmgr.logs.collection.following.sources import LogFile, LogFolder
-from eccmgr.logs.collection.places import FileIdentity
+from eccmgr.logs.collection.following.reading import FileReading, ends_in, tail_of
+from eccmgr.logs.collection.following.sources import LogFile, LogFolder, Seen
+from eccmgr.logs.collection.places import HEAD_MAX, FileIdentity
 
 _TURNS_MAX = 64
+_FEW = 8 * HEAD_MAX
+"""Files may have so many first bytes in common: a header."""
 
 
 class KnownFile(NamedTuple):
-    """A file of a log, as it was last seen."""
+    """A file of a log, as it was last seen. `tail` is the fingerprint of the bytes before `size`; "" if unknown."""
 
     turn: int
     file: FileIdentity
     size: int
     changed_ns: int
+    tail: str = ""
+
+    @classmethod
+    def of(cls, reading: FileReading) -> "KnownFile":
+        """A file as it is read."""
+        changed_ns = reading.changed_ns or reading.source.status().st_mtime_ns
+        return cls(reading.turn, reading.identity, reading.largest, changed_ns, reading.tail)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its device and inode."""
+        return self.file.device, self.file.inode
 
     def is_in(self, source: LogFile, *, is_copy: bool = False) -> bool:
         """Whether `source` is this file, or holds all of it: copied or compressed, it has another inode."""
-        file = self.file
-        if not file.head or not file.begins(source.read(file.head, 0)):
+        if not self.file.head or not (is_copy or source.is_whole or source.key == self.key):
             return False
-        if (file.device, file.inode) == source.key:
-            return True
-        return (is_copy or source.is_whole) and bool(source.read(1, max(0, self.size - 1)))
+        if not self.file.begins(source.read(self.file.head, 0)):
+            return False
+        return ends_in(source, self.size, self.tail) if self.tail else bool(source.read(1, max(0, self.size - 1)))
+
+    def is_all_of(self, source: LogFile) -> bool:
+        """Whether `source` is a copy of this file, and not another file that has the same header."""
+        return self.is_in(source, is_copy=True) and (self.size > _FEW or not source.read(1, self.size))
 
 
 class Turns:
@@ -39,8 +56,7 @@ class Turns:
 
     def note(self, reading: FileReading) -> None:
         """Remember a file as it is now."""
-        changed_ns = reading.changed_ns or reading.source.status().st_mtime_ns
-        self._known[reading.turn] = KnownFile(reading.turn, reading.identity, reading.largest, changed_ns)
+        self._known[reading.turn] = KnownFile.of(reading)
         while len(self._known) > _TURNS_MAX:
             del self._known[min(self._known)]
 
@@ -59,32 +75,34 @@ class Turns:
         """The file of a turn; None if it is not remembered."""
         return self._known.get(turn)
 
+    def until(self, turn: int) -> list[KnownFile]:
+        """The file of a turn, and those before it."""
+        return [known for known in self._known.values() if known.turn <= turn]
+
     def of(self, source: LogFile, wall_ms: int, after: int = 0, *, is_copy: bool = False) -> int:
         """The turn of a file: the one that it had before, if that is higher than `after`, else a new one.
 
         With `is_copy` it may hold what another file held before.
         """
-        found = 0
-        for turn, known in sorted(self._known.items(), reverse=True):
-            if turn > after and not found and known.is_in(source, is_copy=is_copy):
-                found = turn
-            elif turn != after and known.is_in(source):
-                # The file comes later than it seemed. Its earlier turn would count as skipped.
+        same = [known.turn for known in self._known.values() if known.turn != after and known.is_in(source)]
+        found = max(same, default=0)
+        for turn in same:
+            # The file comes later than it seemed. Its earlier turn would count as skipped.
+            if turn < max(after, found):
                 del self._known[turn]
-        return found or max(max(self._known, default=0) + 1, after + 1, wall_ms)
-
-    def has_passed(self, source: LogFile, turn: int) -> bool:
-        """Whether a file holds what was read before the file of `turn`, or in it."""
-        return any(known.turn <= turn and known.is_in(source, is_copy=True) for known in self._known.values())
+        if found > after:
+            return found
+        copied = [turn for turn, known in self._known.items() if turn > after and known.is_in(source, is_copy=is_copy)]
+        return max(copied, default=0) or max(max(self._known, default=0) + 1, after + 1, wall_ms)
 
     def skipped(self, begin: int, end: int) -> int:
         """The bytes of the files between two turns, which nobody has read if one was followed by the other."""
         # A file that was found a second time has two turns. It counts as read if it was read in one of them.
-        read = {known.file.fingerprint for turn, known in self._known.items() if turn <= begin or turn >= end}
+        read = {known.file for turn, known in self._known.items() if turn <= begin or turn >= end}
         between = {
-            known.file.fingerprint: known.size
+            known.file: known.size
             for turn, known in self._known.items()
-            if begin < turn < end and known.file.fingerprint not in read
+            if begin < turn < end and known.file not in read
         }
         return sum(between.values())
 
@@ -95,7 +113,6 @@ class Turns:
 
 def successors(
     folder: LogFolder,
-    passed: Sequence[FileReading],
     are_open: Sequence[FileReading],
     turns: Turns,
     turn: int,
@@ -107,25 +124,78 @@ def successors(
     """
     files = []
     keys = {reading.source.key for reading in are_open}
-    known = [*passed, *are_open]
-    for seen in folder.siblings():
+    siblings = folder.siblings()
+    read = _Read(folder, siblings, are_open, turns.until(turn), turn)
+    for seen in siblings:
         if seen.changed_ns < since_ns or seen.key in keys or (until_ns is not None and seen.changed_ns > until_ns):
             continue
         try:
             source = folder.open(seen.name)
         except OSError:
             continue
-        if _is_known(source, known, turns, turn):
+        if read.has(source):
             source.close()
         else:
             files.append(source)
     return files
 
 
-def _is_known(source: LogFile, known: Sequence[FileReading], turns: Turns, turn: int) -> bool:
-    try:
-        if not source.read(1, 0) or turns.has_passed(source, turn):
+class _Read:
+    """The files that are open, and those up to a turn: a copy of one of them is not read again."""
+
+    def __init__(
+        self,
+        folder: LogFolder,
+        siblings: Sequence[Seen],
+        are_open: Sequence[FileReading],
+        passed: Sequence[KnownFile],
+        turn: int,
+    ) -> None:
+        self._folder, self._open, self._passed, self._turn = folder, are_open, passed, turn
+        self._names = {seen.key: seen.name for seen in siblings}
+
+    def has(self, source: LogFile) -> bool:
+        """Whether `source` holds nothing new. So does one that cannot be read."""
+        try:
+            if not source.read(1, 0):
+                return True
+            return any(self._is_of_open(reading, source) for reading in self._open) or any(
+                self._is_of_passed(known, source) for known in self._passed
+            )
+        except OSError:
             return True
-        return any(reading.is_copied_in(source) for reading in known)
-    except OSError:
-        return True
+
+    def _is_of_open(self, reading: FileReading, source: LogFile) -> bool:
+        known = KnownFile.of(reading)
+        # A file that was empty at the last look may have been copied as it is now.
+        if not known.file.head or known.is_in(reading.source):
+            return _is_beginning_of(source, reading.source, known)
+        return known.is_in(source, is_copy=True)
+
+    def _is_of_passed(self, known: KnownFile, source: LogFile) -> bool:
+        if not known.file.begins(source.read(known.file.head, 0)):
+            return False
+        name = self._names.get(known.key)
+        if name is not None:
+            try:
+                file = self._folder.open(name)
+            except OSError:
+                return known.is_all_of(source)
+            try:
+                if known.is_in(file):
+                    return _is_beginning_of(source, file, known)
+            finally:
+                file.close()
+        # It is gone, or was cut. It may have grown before that, unless the log went on in another file.
+        return known.is_in(source, is_copy=True) if known.turn == self._turn else known.is_all_of(source)
+
+
+def _is_beginning_of(source: LogFile, file: LogFile, known: KnownFile) -> bool:
+    """Whether `source` holds nothing but the beginning of `file`, which is there as it was: a backup, or half a copy."""
+    if file.is_whole:
+        return known.is_all_of(source)
+    size = file.size() if source.is_whole else source.size()
+    if not size or source.read(1, file.size()) or file.size() < size:
+        return False
+    head = source.read(HEAD_MAX, 0)
+    return file.read(len(head), 0) == head and ends_in(source, size, tail_of(file, size))
