@@ -34,9 +34,10 @@ def entry(record: Record, number: int) -> tuple[bytes, dict[bytes, bytes]]:
     return b"%d-1" % number, dict(zip(WORDS, words, strict=True))
 
 
-def stand(at: LogPlace | None) -> Stand:
+def stand(at: LogPlace | None, epoch: int = 1, target: LogTarget | None = None, number: int = 0) -> Stand:
     unit = Unit("master", "east1", "x")
-    return Stand(unit, PipeKeys.of(Keys("c"), "east1", "x"), LogLease("master", "#mgr-1#m", 1), at, None, 0, {})
+    lease = LogLease("master", "#mgr-1#m", epoch)
+    return Stand(unit, PipeKeys.of(Keys("c"), "east1", "x"), lease, at, target, number, {})
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
@@ -145,6 +146,43 @@ def test_first_bytes_are_noted_before_they_are_written(tmp_path: Path, monkeypat
     assert kept is not None
     assert (kept.at(), kept.length) == (place(3), 0)
     writer.targets.close()
+
+
+def test_manager_that_lost_the_lease_writes_nothing(tmp_path: Path) -> None:
+    def written(writer: Writer, having: Stand, data: bytes) -> Writing:
+        assert having.place is not None
+        record = Record(having.place, place(having.place.offset + len(data)), 0, data)
+        writing = Writing(having, having.take([entry(record, 1)], lambda _ms: str(tmp_path / "x")))
+        writer.write(WriteBatch([writing]))
+        return writing
+
+    slow, next_one = (Writer(Targets(2, 300), Notes(str(tmp_path / "notes"), 0o755), MODES) for _ in range(2))
+    first = stand(place(0))
+    assert not written(slow, first, b"1\n").is_fenced
+    # Redis was not told. The manager that goes on cuts what does not count, and writes more than the slow one.
+    noted = next_one.notes.read("master", "east1", "x")
+    assert noted is not None
+    begin = start(None, noted, next_one.notes.store)
+    assert begin.target is not None
+    target = next_one.begin(first.unit, begin, begin.target, 2)
+    second = stand(begin.place, 2, target, begin.number)
+    assert not written(next_one, second, b"2\n3\n").is_fenced
+    assert written(slow, first, b"1\n").is_fenced
+    assert (tmp_path / "x").read_bytes() == b"1\n2\n3\n"
+    kept = slow.notes.read("master", "east1", "x")
+    assert kept is not None
+    assert (kept.epoch, kept.length) == (2, 6)
+    for writer in (slow, next_one):
+        writer.targets.close()
+
+
+def test_older_note_and_later_checkpoint_are_not_mixed() -> None:
+    kept = Checkpoint(place(40).dump(), 4, epoch=6, store="s", path="/x", length=40, stores={"s": 4})
+    begin = start(kept, note(2, 5, 20, 10), "s")
+    assert (begin.place, begin.target and begin.target.length) == (place(40), 40)
+    # Of the next day's file the note knows nothing, and Redis may not name a file.
+    begin = start(msgspec.structs.replace(kept, path="/y"), note(2, 5, 20, 10), "s")
+    assert (begin.place, begin.target and begin.target.length) == (place(20), 20)
 
 
 def test_target_is_cut_back_wherever_it_was_moved(tmp_path: Path) -> None:

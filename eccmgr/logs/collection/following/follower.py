@@ -10,9 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced, holds
+from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder
-from eccmgr.logs.collection.following.succession import KnownFile, Turns, successors
+from eccmgr.logs.collection.following.succession import KnownFile, Turns, find, is_at, successors
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record
 
@@ -183,7 +183,7 @@ class LogFollower:
             if self._folder.main() is not None:
                 self._reading = self._opened(self._folder.open(), 0)
             return self._reading is not None
-        source = self._find(place)
+        source = find(place, self._folder, self.turns)
         known = self.turns.known(place.turn)
         if source is None:
             if not self._pending:
@@ -263,7 +263,7 @@ class LogFollower:
         place, lost = reading.place, reading.left
         if reading.changed_ns:
             self.turns.note(reading)
-        copy = self._find(place, besides=reading.source.key)
+        copy = find(place, self._folder, self.turns, besides=reading.source.key)
         self._pending.insert(0, self._opened(reading.source.copy(), place.turn))
         self._insert_older(0, reading, place.turn, reading.changed_ns)
         self._pass(reading)
@@ -351,37 +351,11 @@ class LogFollower:
 
     # Finding files.
 
-    def _find(self, place: LogPlace, besides: tuple[int, int] | None = None) -> LogFile | None:
-        """The file of a place, or a copy of it, wherever it was moved."""
-        key, known = (place.file.device, place.file.inode), self.turns.known(place.turn)
-        candidates = [(seen.name, seen) for seen in self._folder.siblings()]
-        main = self._folder.main()
-        candidates += [("", main)] if main is not None else []
-        for name, seen in sorted(candidates, key=lambda candidate: candidate[1].key != key):
-            if seen.key == besides or (seen.key != key and known is not None and seen.changed_ns < known.changed_ns):
-                continue
-            with contextlib.suppress(OSError):
-                source = self._folder.open(name)
-                if self._is_at(place, source):
-                    return source
-                source.close()
-        return None
-
     def _open_at(self, place: LogPlace) -> FileReading | None:
         """The open file of a place, or an open copy of it."""
         key = place.file.device, place.file.inode
-        readings = [reading for reading in self._open if self._is_at(place, reading.source)]
+        readings = [reading for reading in self._open if is_at(place, reading.source, self.turns)]
         return min(readings, key=lambda reading: reading.source.key != key, default=None)
-
-    def _is_at(self, place: LogPlace, source: LogFile) -> bool:
-        """Whether a file is that of a place, or a copy of it."""
-        if not holds(source, place):
-            return False
-        if source.key == (place.file.device, place.file.inode):
-            return True
-        # Other files may begin with the same bytes.
-        known = self.turns.known(place.turn)
-        return place.file.head > 0 and (known is None or known.is_in(source, is_copy=True))
 
     def _opened(self, source: LogFile, after: int, *, is_copy: bool = False) -> FileReading:
         reading = FileReading(source, self._turn_of(source, after, is_copy=is_copy))

@@ -1,11 +1,12 @@
-"""Which files of a log come after which, and the turn of each."""
+"""Which files of a log come after which, the turn of each, and the file of a place."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from eccmgr.logs.collection.following.reading import FileReading, ends_in, tail_of
+from eccmgr.logs.collection.following.reading import FileReading, ends_in, holds, tail_of
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder, Seen
-from eccmgr.logs.collection.places import HEAD_MAX, FileIdentity
+from eccmgr.logs.collection.places import HEAD_MAX, FileIdentity, LogPlace
 
 _TURNS_MAX = 64
 _FEW = 8 * HEAD_MAX
@@ -111,6 +112,34 @@ class Turns:
         return sorted(self._known.values())
 
 
+def is_at(place: LogPlace, source: LogFile, turns: Turns) -> bool:
+    """Whether `source` is the file of a place, or a copy of it."""
+    if not holds(source, place):
+        return False
+    if source.key == (place.file.device, place.file.inode):
+        return True
+    # Other files may begin with the same bytes.
+    known = turns.known(place.turn)
+    return place.file.head > 0 and (known is None or known.is_in(source, is_copy=True))
+
+
+def find(place: LogPlace, folder: LogFolder, turns: Turns, besides: tuple[int, int] | None = None) -> LogFile | None:
+    """Open the file of a place, or a copy of it, wherever it was moved; None if it is gone."""
+    key, known = (place.file.device, place.file.inode), turns.known(place.turn)
+    candidates = [(seen.name, seen) for seen in folder.siblings()]
+    main = folder.main()
+    candidates += [("", main)] if main is not None else []
+    for name, seen in sorted(candidates, key=lambda candidate: candidate[1].key != key):
+        if seen.key == besides or (seen.key != key and known is not None and seen.changed_ns < known.changed_ns):
+            continue
+        with contextlib.suppress(OSError):
+            source = folder.open(name)
+            if is_at(place, source, turns):
+                return source
+            source.close()
+    return None
+
+
 def successors(
     folder: LogFolder,
     are_open: Sequence[FileReading],
@@ -191,7 +220,7 @@ class _Read:
 
 
 def _is_beginning_of(source: LogFile, file: LogFile, known: KnownFile) -> bool:
-    """Whether `source` holds nothing but the beginning of `file`, which is there as it was: a backup, or half a copy."""
+    """Whether `source` holds only the beginning of `file`, which is there as it was: it is a backup, or half a copy."""
     if file.is_whole:
         return known.is_all_of(source)
     size = file.size() if source.is_whole else source.size()

@@ -3,12 +3,16 @@
 Redis says where to go on in the node's file. The note says where to go on in the file of this manager: it is written
 after the bytes are on the disk and before Redis is told, so it is never behind Redis. Nothing in Redis names a file of
 this manager.
+
+The note also fences. A manager that takes the lease notes its epoch first. From then on the manager that had the lease
+before writes nothing into the same folder, even if it has not learned yet that it has lost the lease.
 """
 
 import contextlib
 import os
 import secrets
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,29 +117,59 @@ _note = msgspec.json.Decoder(Note)
 
 class Start(NamedTuple):
     """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, the number, the
-    bytes lost so far, and when what comes before the place had changed last (0 if unknown)."""
+    bytes lost so far, when what comes before the place had changed last (0 if unknown), and the length of our file at
+    the checkpoint before."""
 
     place: LogPlace | None
     target: LogTarget | None
     number: int
     lost: int
     wall_ms: int = 0
+    before: int = 0
+
+    @classmethod
+    def at_note(cls, note: Note, number: int = 0) -> "Start":
+        """Go on where a note ends."""
+        return cls(note.at(), note.target, max(number, note.number), note.lost, note.wall_ms, note.before)
+
+    @classmethod
+    def at_checkpoint(cls, kept: Checkpoint, target: LogTarget | None = None, number: int = 0) -> "Start":
+        """Go on at a checkpoint, behind the end of `target`."""
+        before = 0 if target is None else target.length
+        return cls(kept.at(), target, max(number, kept.number), kept.lost, kept.wall_ms, before)
+
+    def note(self, epoch: int) -> Note | None:
+        """What says in our folder that this is the start of the lease with that epoch; None without a file."""
+        if self.target is None:
+            return None
+        place = self.place.dump() if self.place is not None else ""
+        return Note.of(place, self.number, epoch, self.target, self.before, self.lost, self.wall_ms)
 
 
 def start(kept: Checkpoint | None, note: Note | None, store: str) -> Start:
     """Where to go on, by what Redis keeps and by our note. Pure."""
     if note is None:
-        return Start(None, None, 0, 0) if kept is None else Start(kept.at(), None, kept.number, kept.lost, kept.wall_ms)
+        return Start(None, None, 0, 0) if kept is None else Start.at_checkpoint(kept)
     if kept is None:
-        return Start(note.at(), note.target, note.number, note.lost, note.wall_ms)
+        return Start.at_note(note)
+    if note.number < kept.stores.get(store, 0):
+        # A process that was slow to learn that it had lost the lease has noted over a later note.
+        if (kept.store, kept.path) != (store, note.path):
+            return Start.at_note(note, kept.number)
+        longer = replace(note.target, length=max(note.length, kept.length))
+        return Start.at_checkpoint(kept, longer)
     # Redis does not know of our last checkpoint: it has forgotten it, or never heard of it.
     is_ahead = note.number > kept.stores.get(store, 0)
     if is_ahead and kept.epoch > note.epoch and kept.store != store:
         # Another manager went on from the checkpoint before ours, and has what we wrote after it.
-        return Start(kept.at(), note.target_before, kept.number, kept.lost, kept.wall_ms)
+        return Start.at_checkpoint(kept, note.target_before)
     if is_ahead and note.number > kept.number:
-        return Start(note.at(), note.target, note.number, note.lost, note.wall_ms)
-    return Start(kept.at(), note.target, max(kept.number, note.number), kept.lost, kept.wall_ms)
+        return Start.at_note(note)
+    return Start.at_checkpoint(kept, note.target, note.number)
+
+
+class Fenced(Exception):
+    """Raised if another lease of a log has been noted: the manager that writes has lost its own."""
 
 
 class Notes:
@@ -164,22 +198,27 @@ class Notes:
         except FileNotFoundError:
             return None
         try:
-            raw = os.pread(descriptor, _NOTE_MAX, 0)
+            return _note_in(descriptor)
         finally:
             os.close(descriptor)
-        text, _, check = raw.partition(b"\n")
-        with contextlib.suppress(ValueError, msgspec.MsgspecError):
-            if int(check.split(b"\n")[0], 16) == zlib.crc32(text):
-                note = _note.decode(text)
-                note.at()
-                return note
-        return None
 
-    def write(self, subscriber: str, node: str, log: str, note: Note) -> None:
-        """Keep a note. One write replaces the old one, so a process that is killed leaves one of the two."""
+    def check(self, subscriber: str, node: str, log: str, epoch: int) -> None:
+        """Raises Fenced if the note about a log is of another epoch."""
+        note = self.read(subscriber, node, log)
+        if note is not None and note.epoch != epoch:
+            raise Fenced
+
+    def write(self, subscriber: str, node: str, log: str, note: Note, *, takes: bool = False) -> None:
+        """Keep a note. One write replaces the old one, so a process that is killed leaves one of the two.
+
+        Raises Fenced if the old one is of another epoch, unless this note `takes` the log over.
+        """
         text = msgspec.json.encode(note)
         descriptor = self._open(self._path(subscriber, node, log))
         try:
+            old = None if takes else _note_in(descriptor)
+            if old is not None and old.epoch != note.epoch:
+                raise Fenced
             os.pwrite(descriptor, b"%s\n%08x\n" % (text, zlib.crc32(text)), 0)
         finally:
             os.close(descriptor)
@@ -189,3 +228,13 @@ class Notes:
 
     def _open(self, path: Path) -> int:
         return open_file(path, _FLAGS, 0o640, made=[], folder_mode=self._mode)
+
+
+def _note_in(descriptor: int) -> Note | None:
+    text, _, check = os.pread(descriptor, _NOTE_MAX, 0).partition(b"\n")
+    with contextlib.suppress(ValueError, msgspec.MsgspecError):
+        if int(check.split(b"\n")[0], 16) == zlib.crc32(text):
+            note = _note.decode(text)
+            note.at()
+            return note
+    return None

@@ -149,7 +149,7 @@ class Gatherer:
             return
         kept = Checkpoint.parse(leased.checkpoint)
         try:
-            begin = await self._begin(unit, kept)
+            begin = await self._begin(unit, kept, leased.lease.epoch)
         except OSError as error:
             log.warning("log not collected", node=unit.node, log=unit.log, reason=reason(error))
             return
@@ -161,7 +161,7 @@ class Gatherer:
         self.stands[unit] = stand
         log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
 
-    async def _begin(self, unit: Unit, kept: Checkpoint | None) -> Start | None:
+    async def _begin(self, unit: Unit, kept: Checkpoint | None, epoch: int) -> Start | None:
         """Where to go on with a log; None if a file system does not answer. Raises OSError."""
         notes, writer = self.writer.notes, self.writer
         noted = await self._done(in_thread(lambda: notes.read(unit.subscriber, unit.node, unit.log)), unit)
@@ -170,7 +170,7 @@ class Gatherer:
         begin = start(kept, noted.result(), notes.store)
         if (target := begin.target) is None or self._hanging.holds_up(unit, target):
             return begin if target is None else None
-        restored = await self._done(in_thread(lambda: writer.restore(target)), unit, target)
+        restored = await self._done(in_thread(lambda: writer.begin(unit, begin, target, epoch)), unit, target)
         return None if restored is None else begin._replace(target=restored.result())
 
     async def _done(
@@ -295,9 +295,13 @@ class Gatherer:
     async def _settle(self, writing: Writing) -> None:
         """Move the checkpoint of what was written, or find out why nothing was."""
         stand, taking = writing.stand, writing.taking
+        if writing.is_fenced and self.stands.get(stand.unit) is stand:
+            del self.stands[stand.unit]
         if writing.fault:
             return await self._failed(stand, writing.fault, taking.begin)
-        if taking.has_moved(stand) and taking.end is not None and self.stands.get(stand.unit) is stand:
+        if self.stands.get(stand.unit) is not stand:
+            return None
+        if taking.has_moved(stand) and taking.end is not None:
             await self._commit(writing)
         if taking.gap and stand.place is not None and self.stands.get(stand.unit) is stand:
             if stand.fault and not await self._can_write(stand):

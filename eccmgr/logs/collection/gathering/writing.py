@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from eccmgr.logs.collection.gathering.checkpoint import Note, Notes
-from eccmgr.logs.collection.gathering.stand import Stand, Taking
+from eccmgr.logs.collection.gathering.checkpoint import Fenced, Note, Notes, Start
+from eccmgr.logs.collection.gathering.stand import Stand, Taking, Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget, Modes, Targets
 
 
@@ -18,6 +18,8 @@ class Writing:
     target: LogTarget | None = None
     before: int = 0
     fault: str = ""
+    is_fenced: bool = False
+    """Whether the log has another lease by now, so that nothing was written."""
 
 
 class WriteBatch:
@@ -70,13 +72,16 @@ class Writer:
         """Write all, force each file to the disk once, and note it. A target that cannot be written stops no other."""
         for act in (self._put, self._force, self._note):
             for writing in batch.writings:
-                if not writing.fault and batch.enters(writing):
+                if not writing.fault and not writing.is_fenced and batch.enters(writing):
                     self._try(writing, act)
         self._clear()
 
-    def restore(self, target: LogTarget) -> LogTarget:
-        """Cut a target back to what is valid. Raises OSError."""
+    def begin(self, unit: Unit, begin: Start, target: LogTarget, epoch: int) -> LogTarget:
+        """Fence the manager that had the lease before, and cut the target back to what is valid. Raises OSError."""
         try:
+            note = begin.note(epoch)
+            if note is not None:
+                self.notes.write(unit.subscriber, unit.node, unit.log, note, takes=True)
             return self.targets.restore(target, self.modes)
         finally:
             self._clear()
@@ -97,6 +102,8 @@ class Writer:
     def _try(self, writing: Writing, act: Callable[[Writing], None]) -> None:
         try:
             act(writing)
+        except Fenced:
+            writing.is_fenced = True
         except OSError as error:
             writing.fault = reason(error)
 
@@ -105,7 +112,8 @@ class Writer:
             self.targets.force(writing.target.path)
 
     def _put(self, writing: Writing) -> None:
-        stand, taking = writing.stand, writing.taking
+        stand, taking, unit = writing.stand, writing.taking, writing.stand.unit
+        self.notes.check(unit.subscriber, unit.node, unit.log, stand.lease.epoch)
         target = stand.target
         if not taking.data:
             writing.target, writing.before = target, 0 if target is None else target.length
