@@ -7,9 +7,8 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import psutil
@@ -26,7 +25,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import load_all
 from eccmgr.version import full_version
-from tests.logged import LogOf
+from tests.logged import Logged, LogOf
 
 # As in the programs: read the files that are read only once before any event loop runs.
 full_version()
@@ -136,7 +135,7 @@ def no_blocking() -> Iterator[BlockBuster]:
 
 @pytest.fixture
 def log_of(monkeypatch: pytest.MonkeyPatch) -> LogOf:
-    def kept(module: str) -> Sequence[Mapping[str, Any]]:
+    def kept(module: str) -> Logged:
         capture = LogCapture()
         monkeypatch.setattr(f"{module}.log", structlog.wrap_logger(None, [capture], structlog.BoundLogger))
         return capture.entries

@@ -3,5 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-LogOf = Callable[[str], Sequence[Mapping[str, Any]]]
+Logged = Sequence[Mapping[str, Any]]
+"""Events, each as its fields. More come while a test runs."""
+LogOf = Callable[[str], Logged]
 """Gives, for the name of one of our modules, the events that it logs from now on."""

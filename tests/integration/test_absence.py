@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import structlog
-from structlog.testing import LogCapture
 
-from eccmgr.cluster import journal
 from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet, die
+from tests.logged import LogOf
 from tests.waiting import wait_until
 from worker.node import EcNode
 
@@ -67,22 +65,17 @@ class TestLost:
         assert await fleet.ask("forget east2") == "Unknown node 'east2'; known: east1"
         assert await fleet.lines("gather mark") == ["east1: marked"]
 
-    async def test_each_membership_change_is_one_log_line(self, fleet: Fleet) -> None:
-        capture = LogCapture()
-        said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
-        original, journal.log = journal.log, said
-        try:
-            await fleet.manager()
-            node = await fleet.node("east1")
-            await lose(fleet, node)
-            back = await fleet.node("east1")
-            back.stop()
-            await wait_until(lambda: any(e["event"] == "node left" for e in capture.entries), "it leaves")
-        finally:
-            journal.log = original
-        told = [entry["event"] for entry in capture.entries if entry.get("node") == "east1"]
+    async def test_each_membership_change_is_one_log_line(self, fleet: Fleet, log_of: LogOf) -> None:
+        said = log_of("eccmgr.cluster.journal")
+        await fleet.manager()
+        node = await fleet.node("east1")
+        await lose(fleet, node)
+        back = await fleet.node("east1")
+        back.stop()
+        await wait_until(lambda: any(event["event"] == "node left" for event in said), "it leaves")
+        told = [event["event"] for event in said if event.get("node") == "east1"]
         assert told == ["node joined", "node lost", "node returned", "node left"]
-        assert all(entry["reason"] for entry in capture.entries if entry["event"] in ("node lost", "node left"))
+        assert all(event["reason"] for event in said if event["event"] in ("node lost", "node left"))
 
 
 class TestNamed:

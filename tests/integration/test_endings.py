@@ -4,28 +4,20 @@ import asyncio
 import contextlib
 
 import pytest
-import structlog
 
-from eccmgr.cluster import command_log, endings
+from eccmgr.cluster import endings
 from eccmgr.cluster.view import EVERYONE
 from tests.integration.fleet import Fleet
+from tests.logged import Logged, LogOf
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def lines(log_of: LogOf) -> Logged:
     """The lines of the log about commands."""
-    found: list[dict[str, object]] = []
-
-    def keep(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
-        found.append(dict(event))
-        return ""
-
-    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[keep], wrapper_class=structlog.BoundLogger)
-    monkeypatch.setattr(command_log, "log", logger)
-    return found
+    return log_of("eccmgr.cluster.command_log")
 
 
 async def held(fleet: Fleet) -> Fleet:
@@ -35,7 +27,7 @@ async def held(fleet: Fleet) -> Fleet:
     return fleet
 
 
-async def test_a_gather_whose_client_left_has_its_end(fleet: Fleet, lines: list[dict[str, object]]) -> None:
+async def test_a_gather_whose_client_left_has_its_end(fleet: Fleet, lines: Logged) -> None:
     await held(fleet)
     delivery = fleet.managers[0].delivery
     gathering = asyncio.create_task(delivery.gather("hold", EVERYONE, "tom", 60.0))
@@ -51,7 +43,7 @@ async def test_a_gather_whose_client_left_has_its_end(fleet: Fleet, lines: list[
 
 
 async def test_too_many_commands_give_up_the_oldest(
-    fleet: Fleet, lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet, lines: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await held(fleet)
     monkeypatch.setattr(endings, "_FOLLOWED_MAX", 2)
@@ -62,7 +54,7 @@ async def test_too_many_commands_give_up_the_oldest(
     fleet.gate.set()
 
 
-async def test_flushed_commands_are_followed_no_longer(fleet: Fleet, lines: list[dict[str, object]]) -> None:
+async def test_flushed_commands_are_followed_no_longer(fleet: Fleet, lines: Logged) -> None:
     await held(fleet)
     sent = await fleet.broadcast("hold")
     await fleet.ask("flush control cache")

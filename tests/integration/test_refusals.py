@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
-import structlog
-from structlog.testing import LogCapture
 
 from eccmgr.cluster.calls.commands import draft
 from eccmgr.cluster.options import ClusterOptions
@@ -17,6 +14,7 @@ from eccmgr.errors import RedisRefuses, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.subscribe import Subscription
+from tests.logged import Logged, LogOf
 from tests.refusing import REFUSALS, demoted, forbidden, plain_server, unsaved
 from tests.servers import Server
 from tests.waiting import wait_until
@@ -41,12 +39,9 @@ async def to_it(server: Server) -> AsyncIterator[Link]:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
+def lines(log_of: LogOf) -> Logged:
     """The log lines of the link."""
-    capture = LogCapture()
-    said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
-    monkeypatch.setattr("eccmgr.redis.refusals.log", said)
-    return capture.entries
+    return log_of("eccmgr.redis.refusals")
 
 
 async def write(link: Link) -> None:
@@ -76,9 +71,7 @@ async def test_what_is_not_refused_goes_on_beside(server: Server, to_it: Link) -
         assert await to_it.call("PING") == b"PONG"
 
 
-async def test_a_refusal_is_said_once_with_its_remedy(
-    server: Server, to_it: Link, lines: list[MutableMapping[str, Any]]
-) -> None:
+async def test_a_refusal_is_said_once_with_its_remedy(server: Server, to_it: Link, lines: Logged) -> None:
     with demoted(server):
         for _ in range(3):
             with pytest.raises(RedisRefuses):
@@ -108,9 +101,7 @@ async def test_a_subscription_hears_a_server_that_cannot_save(server: Server, to
             await wait_until(lambda: heard == [b"x"], "it hears")
 
 
-async def test_a_subscription_comes_once_it_is_allowed(
-    server: Server, to_it: Link, lines: list[MutableMapping[str, Any]]
-) -> None:
+async def test_a_subscription_comes_once_it_is_allowed(server: Server, to_it: Link, lines: Logged) -> None:
     with forbidden(server, "subscribe"):
         async with listening(to_it, []) as subscription:
             await wait_until(lambda: bool(lines), "it is refused")

@@ -3,29 +3,22 @@
 import json
 
 import pytest
-import structlog
-from structlog.testing import LogCapture
 
-from eccmgr.cluster import journal
 from eccmgr.cluster.journal import Journal
 from eccmgr.cluster.view import Seat, View
+from tests.logged import Logged, LogOf
 
 pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The logged lines: the event and the node of each."""
-    capture, found = LogCapture(), list[tuple[str, str]]()
+def lines(log_of: LogOf) -> Logged:
+    return log_of("eccmgr.cluster.journal")
 
-    def keep(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        found.append((event["event"], event.get("node", "")))
-        return capture(logger, method, event)
 
-    monkeypatch.setattr(
-        journal, "log", structlog.wrap_logger(None, processors=[keep], wrapper_class=structlog.BoundLogger)
-    )
-    return found
+def told(lines: Logged) -> list[tuple[str, str]]:
+    """The event and the node of each line."""
+    return [(line["event"], line.get("node", "")) for line in lines]
 
 
 def view(number: int, *live: str, absent: tuple[str, ...] = ()) -> View:
@@ -37,7 +30,7 @@ def event(what: str, number: int, *members: str, **more: str) -> bytes:
     return json.dumps({"event": what, "view": number, "members": members, **more}).encode()
 
 
-async def test_unheard_changes_are_found_by_comparing_views(lines: list[tuple[str, str]]) -> None:
+async def test_unheard_changes_are_found_by_comparing_views(lines: Logged) -> None:
     views = iter([view(1, "a", "b", "c"), view(5, "a", "d", absent=("b",))])
 
     async def now() -> View:
@@ -46,10 +39,10 @@ async def test_unheard_changes_are_found_by_comparing_views(lines: list[tuple[st
     made = Journal(now)
     await made.look()
     await made.look()
-    assert lines == [("membership", ""), ("node lost", "b"), ("node left", "c"), ("node joined", "d")]
+    assert told(lines) == [("membership", ""), ("node lost", "b"), ("node left", "c"), ("node joined", "d")]
 
 
-async def test_what_comes_while_it_looks_is_said_once(lines: list[tuple[str, str]]) -> None:
+async def test_what_comes_while_it_looks_is_said_once(lines: Logged) -> None:
     made: Journal
 
     async def now() -> View:
@@ -60,17 +53,17 @@ async def test_what_comes_while_it_looks_is_said_once(lines: list[tuple[str, str
     made = Journal(now)
     await made.look()
     made.heard(event("lost", 4, "#ec0-1#c"))
-    assert lines == [("membership", ""), ("node joined", "c"), ("node lost", "c")]
+    assert told(lines) == [("membership", ""), ("node joined", "c"), ("node lost", "c")]
 
 
-async def test_node_only_in_bus_file_never_returned(lines: list[tuple[str, str]]) -> None:
+async def test_node_only_in_bus_file_never_returned(lines: Logged) -> None:
     async def now() -> View:
         return view(1)
 
     made = Journal(now)
     made.heard(event("join", 1, "#ec0-1#a", since=""))
     made.heard(event("join", 2, "#ec0-1#b", since="1764000000000"))
-    assert lines == [("node joined", "a"), ("node returned", "b")]
+    assert told(lines) == [("node joined", "a"), ("node returned", "b")]
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"members": 1}', b"\xff"])

@@ -1,16 +1,11 @@
 """The tally of refusals: each is counted, and few are logged."""
 
-import pytest
-import structlog
-
-from eccmgr import tally
 from eccmgr.tally import SAY_EVERY_S, Tally
+from tests.logged import LogOf
 
 
-def test_each_refusal_counts_and_few_are_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = structlog.testing.LogCapture()
-    logger = structlog.wrap_logger(None, processors=[lines], wrapper_class=structlog.BoundLogger)
-    monkeypatch.setattr(tally, "log", logger)
+def test_each_refusal_counts_and_few_are_logged(log_of: LogOf) -> None:
+    lines = log_of("eccmgr.tally")
     now = [100.0]
     refused = Tally(lambda: now[0])
     for _ in range(1000):
@@ -18,7 +13,7 @@ def test_each_refusal_counts_and_few_are_logged(monkeypatch: pytest.MonkeyPatch)
     refused.note("broken frames")
     now[0] += SAY_EVERY_S
     refused.note("too many connections", peer="pid 8")
-    assert [(line["reason"], line["times"], line.get("peer")) for line in lines.entries] == [
+    assert [(line["reason"], line["times"], line.get("peer")) for line in lines] == [
         ("too many connections", 1, "pid 7"),
         ("broken frames", 1, None),
         ("too many connections", 1000, "pid 8"),

@@ -1,15 +1,13 @@
 """The log lines and counts of the changes of a node's VIPs."""
 
 import math
-from typing import Any
 
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
-from structlog.testing import LogCapture
 
 from eccmgr.duravip.records import Late, VipRecord
 from eccmgr.tally import Histogram
+from tests.logged import Logged, LogOf
 from worker.duravip.changes import Changes, Figures, Kind
 from worker.duravip.model.actions import Wish
 from worker.measuring import NodeFigures
@@ -20,12 +18,8 @@ WEST = "#ec0-7-1f9ac2d4#West1"
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The logged lines, each as its fields."""
-    capture = LogCapture()
-    keep = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
-    monkeypatch.setattr("worker.duravip.changes.log", keep)
-    return capture.entries
+def lines(log_of: LogOf) -> Logged:
+    return log_of("worker.duravip.changes")
 
 
 def changes() -> Changes:
@@ -37,7 +31,7 @@ def have(seen: Changes, record: VipRecord, reason: str = "its preferred node", a
     seen.owned(at + 0.25, VIP, 5)
 
 
-def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
+def test_free_vip_logs_reason_epoch_and_duration(lines: Logged) -> None:
     seen = changes()
     have(seen, VipRecord())
     reason = "free; its preferred node"
@@ -45,21 +39,21 @@ def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
     assert (seen.counts[Kind.ACQUIRED], seen.addresses, seen.outage_s) == (1, (VIP,), None)
 
 
-def test_plumbing_that_is_told_again_is_no_change(lines: list[Any]) -> None:
+def test_plumbing_that_is_told_again_is_no_change(lines: Logged) -> None:
     seen = changes()
     have(seen, VipRecord())
     seen.owned(11.0, VIP, 5)
     assert len(lines) == sum(seen.counts.values()) == 1
 
 
-def test_asking_again_does_not_shorten_the_duration(lines: list[Any]) -> None:
+def test_asking_again_does_not_shorten_the_duration(lines: Logged) -> None:
     seen = changes()
     seen.asked(9.0, Wish(VIP, 0, "x"), VipRecord())
     have(seen, VipRecord())
     assert lines[0]["ms"] == 1250.0
 
 
-def test_duration_after_a_refusal_begins_with_the_retry(lines: list[Any]) -> None:
+def test_duration_after_a_refusal_begins_with_the_retry(lines: Logged) -> None:
     seen = changes()
     seen.asked(1.0, Wish(VIP, 0, "x"), VipRecord())
     seen.refused(VIP)
@@ -67,7 +61,7 @@ def test_duration_after_a_refusal_begins_with_the_retry(lines: list[Any]) -> Non
     assert lines[0]["ms"] == 250.0
 
 
-def test_vip_taken_by_another_is_decided_next_time(lines: list[Any]) -> None:
+def test_vip_taken_by_another_is_decided_next_time(lines: Logged) -> None:
     seen = changes()
     seen.asked(1.0, Wish(VIP, 0, "x"), VipRecord())
     seen.read(VIP, VipRecord(WEST, 4, 7))
@@ -75,7 +69,7 @@ def test_vip_taken_by_another_is_decided_next_time(lines: list[Any]) -> None:
     assert (lines[0]["reason"], lines[0]["ms"]) == ("moved from West1; move", 250.0)
 
 
-def test_a_move_says_from_which_node(lines: list[Any]) -> None:
+def test_a_move_says_from_which_node(lines: Logged) -> None:
     seen = changes()
     seen.read(VIP, VipRecord(WEST, 4, 7))
     seen.read(VIP, VipRecord("", 4, 7, "east1", "levelling"))
@@ -95,7 +89,7 @@ def test_giver_of_a_vip_is_known_until_plumbed() -> None:
     assert seen.giver(VIP) == ""
 
 
-def test_takeovers_outage_begins_with_its_owners_first_lateness(lines: list[Any]) -> None:
+def test_takeovers_outage_begins_with_its_owners_first_lateness(lines: Logged) -> None:
     seen = changes()
     for at in (8.0, 8.5, 9.0, 9.5):
         seen.late(at, [Late(WEST, 41)])
@@ -120,13 +114,13 @@ def test_lateness_long_past_is_no_outage() -> None:
     assert seen.outage_s == 0.25
 
 
-def test_our_previous_sessions_vips_are_regained(lines: list[Any]) -> None:
+def test_our_previous_sessions_vips_are_regained(lines: Logged) -> None:
     seen = changes()
     have(seen, VipRecord("#ec0-1-1f9ac2d4#east1", 4, 7), "")
     assert (lines[0]["reason"], seen.counts[Kind.TAKEN_OVER]) == ("regained", 0)
 
 
-def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
+def test_vip_given_up_says_target_reason_and_duration(lines: Logged) -> None:
     seen = changes()
     have(seen, VipRecord())
     seen.given_up(13.25, VIP, 5, "west1", "move")
@@ -135,7 +129,7 @@ def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
     assert (seen.counts[Kind.RELEASED], seen.addresses) == (1, ())
 
 
-def test_lost_vip_is_one_warning_and_one_count(lines: list[Any]) -> None:
+def test_lost_vip_is_one_warning_and_one_count(lines: Logged) -> None:
     seen = changes()
     have(seen, VipRecord())
     seen.lost(12.25, VIP, 5, "not renewed in time")
