@@ -14,7 +14,7 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, exactly, raw_texts
 from eccmgr.redis.scripts import RawReply, ScriptCall
 
-PAGE = 250
+PAGE = 100
 """The nodes of one call: no script may hold Redis for long."""
 _STATEMENT_MAX = 2 * 1024 * 1024
 _ANSWER_MAX = 8 * 1024 * 1024

@@ -14,7 +14,9 @@ for i = 3, #ARGV do
   local length = redis.pcall('HSTRLEN', KEYS[1], ARGV[i])
   local session, number = '', length == 0 and 0 or -1
   if type(length) == 'number' and length > 0 and length <= longest then
-    local private, packed = redis.call('HGET', KEYS[1], ARGV[i]):match('^%d+ (%S+) (.*)$')
+    local said = redis.call('HGET', KEYS[1], ARGV[i])
+    local private, from = said:match('^%d+ (%S+) ()')
+    local packed = private and said:sub(from)
     if packed and not numbers[packed] and #packed <= left then
       left = left - #packed
       beliefs[#beliefs + 1] = packed
