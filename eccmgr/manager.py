@@ -13,7 +13,7 @@ from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
-from eccmgr.cluster.members import Identity, Membership, Role
+from eccmgr.cluster.members import Identity, MemberReader, Membership, Role
 from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
@@ -93,7 +93,8 @@ class Manager(Daemon):
             authorities=lambda: self.authorities.keys,
             register=lambda: self.register.register,
         )
-        self._members = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
+        verifier = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
+        self._members = verifier, MemberReader(self.link, self.keys)
         self.delivery = self._delivery(answers)
         self.named = NamedNodes(self.link, self.keys, self.options, self._bus_files_name())
         self.bus_files = BusFiles(store, self.named, self.name)
@@ -189,7 +190,7 @@ class Manager(Daemon):
         """The commands that show what stands in Redis, in a table."""
         held = self.link, self.keys, self.options, self.delivery.view
         return (
-            MembersCommand(*held, self._vips, self._members).command(),
+            MembersCommand(*held, self._vips, *self._members).command(),
             VipsCommand(*held, self._vips).command(),
             JobsCommand(self.link, self.keys, self.delivery.view).command(),
         )
@@ -197,7 +198,7 @@ class Manager(Daemon):
     def _own_commands(self, age: Age) -> ManagerCommands:
         return ManagerCommands(
             *(self.link, self.keys, self.session, age, self.held.control_group),
-            *(self._remarks_on, self.delivery.view, self._members),
+            *(self._remarks_on, self.delivery.view, *self._members),
         )
 
     def default_endpoint(self) -> str:

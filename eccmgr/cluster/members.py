@@ -1,8 +1,9 @@
 """The members of the cluster: their records and their list."""
 
+import asyncio
 import enum
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -39,6 +40,9 @@ class Role(enum.StrEnum):
     def tag(self) -> str:
         """The beginning of the member's private name."""
         return {Role.NODE: "ec0", Role.MANAGER: "mgr", Role.OTHER: "oth"}[self]
+
+
+_ROLES = list(Role)
 
 
 @dataclass(frozen=True)
@@ -167,22 +171,61 @@ class Membership:
     @property
     def leader_line(self) -> str:
         """`pono is leader`."""
-        return f"{public_name(self.leader)} is leader" if self.leader else "no leader"
+        return line_of_leader(self.leader)
+
+
+def line_of_leader(leader: str) -> str:
+    """`pono is leader`; `leader` is a private name, "" without a leader."""
+    return f"{public_name(leader)} is leader" if leader else "no leader"
+
+
+class MemberReader:
+    """Reads the members time and again. A record that has not changed is not parsed again."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link, self._keys = link, keys
+        self._records: list[bytes] = []
+        self._parsed: dict[bytes, Member] = {}
+        self._members: tuple[Member, ...] = ()
+
+    async def read(self) -> Membership:
+        """The present members. Raises RedisUnreachable, and Unreadable if they are more than a cluster has."""
+        await check_members(self._link, self._keys.members)
+        kept, number, oldest = await self._link.pipeline(
+            ("HVALS", self._keys.members), ("HGET", self._keys.state, "view"), ("ZRANGE", self._keys.seniority, 0, 0)
+        )
+        records, view, first = replies.texts(kept), replies.value(number), replies.texts(oldest)
+        if records != self._records:
+            parsed, members = await asyncio.to_thread(_parsed, records, self._parsed)
+            self._records, self._parsed, self._members = records, parsed, members
+        else:
+            members = self._members
+        return Membership(_number(view), _leader(first), members)
 
 
 async def read_membership(link: Link, keys: Keys) -> Membership:
-    """The present members. Raises RedisUnreachable, and Unreadable if they are more than a cluster has."""
-    await check_members(link, keys.members)
-    kept, number, oldest = await link.pipeline(
-        ("HVALS", keys.members), ("HGET", keys.state, "view"), ("ZRANGE", keys.seniority, 0, 0)
-    )
-    records, view, first = replies.texts(kept), replies.value(number), replies.texts(oldest)
-    members = sorted(
-        readable_members(records),
-        key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),
-    )
+    """The present members, for a process that reads them now and then. Raises the errors of `MemberReader.read`."""
+    return await MemberReader(link, keys).read()
+
+
+async def read_leader(link: Link, keys: Keys) -> str:
+    """The private name of the leader, "" without a leader. Raises RedisUnreachable and Unreadable."""
+    return _leader(replies.texts(await link.call("ZRANGE", keys.seniority, 0, 0)))
+
+
+def _leader(first: Sequence[bytes]) -> str:
     leader = first[0].decode(errors="replace") if first else ""
-    return Membership(_number(view), leader if leader.isprintable() else "", tuple(members))
+    return leader if leader.isprintable() else ""
+
+
+def _parsed(records: Iterable[bytes], before: Mapping[bytes, Member]) -> tuple[dict[bytes, Member], tuple[Member, ...]]:
+    """The members by their records, and in order; `before` are those that are parsed already."""
+    parsed = {record: member for record in records if (member := before.get(record) or _readable(record)) is not None}
+    return parsed, tuple(sorted(parsed.values(), key=_order))
+
+
+def _order(member: Member) -> tuple[object, ...]:
+    return _ROLES.index(member.role), natural(public_name(member.private_name)), member.private_name
 
 
 def _number(view: bytes | None) -> int:
@@ -192,13 +235,13 @@ def _number(view: bytes | None) -> int:
         return 0
 
 
-def readable_members(records: Iterable[bytes]) -> Iterator[Member]:
-    """The records that can be read; the log names the others."""
-    for record in records:
-        try:
-            yield Member.parse(record)
-        except Unreadable as error:
-            _dropped.say(record, record, str(error))
+def _readable(record: bytes) -> Member | None:
+    """The member of a record; None if it cannot be read, which the log says."""
+    try:
+        return Member.parse(record)
+    except Unreadable as error:
+        _dropped.say(record, record, str(error))
+        return None
 
 
 def host_address(redis: RedisAddress) -> str:

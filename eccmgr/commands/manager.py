@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from eccmgr.cluster.absence import absent_nodes
-from eccmgr.cluster.members import Membership, read_membership
+from eccmgr.cluster.members import MemberReader, Membership
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.vouching import MemberVerifier
@@ -38,12 +38,14 @@ class ManagerCommands:
         remarks: RemarksOn,
         view: Callable[[], Awaitable[View]],
         verifier: MemberVerifier,
+        members: MemberReader,
     ) -> None:
         self._link = link
         self._keys = keys
         self._remarks = remarks
         self._view = view
         self._verifier = verifier
+        self._members = members
         self._session = session
         self._age = age
         self._control_group = control_group
@@ -64,7 +66,7 @@ class ManagerCommands:
         )
 
     async def _membership(self, _call: Call) -> Answer:
-        membership = await read_membership(self._link, self._keys)
+        membership = await self._members.read()
         unknown = await self._verifier.strangers(membership.members)
         facts = {
             "cluster": self._keys.cluster,
@@ -80,12 +82,12 @@ class ManagerCommands:
         """
         if not self._verifier.is_asked:
             return {}
-        members = (await read_membership(self._link, self._keys)).members
+        members = (await self._members.read()).members
         unknown = await self._verifier.strangers(members, seats)
         return {seat.name: unknown[seat.private_name] for seat in seats if seat.private_name in unknown}
 
     async def _info(self, _call: Call) -> Answer:
-        leader, membership = "leader unknown", None
+        leader, membership, counts = "leader unknown", None, None
         absent: list[Seat] = []
         unknown: Mapping[str, str] = {}
         server: ServerSeen | None = None
@@ -95,8 +97,9 @@ class ManagerCommands:
         except EccmgrError as error:
             redis = str(error).removeprefix("Redis is ").removeprefix("Redis ")
         try:
-            membership = await read_membership(self._link, self._keys)
-            leader, members = membership.leader_line, summary(membership.members)
+            membership = await self._members.read()
+            counts = member_counts(membership.members)
+            leader, members = membership.leader_line, summary(counts)
             live, absent = (await self._view()).expected(EVERYONE)
             unknown = await self.strangers(live)
         except EccmgrError as error:
@@ -122,7 +125,7 @@ class ManagerCommands:
             "leader": membership.leader or None if membership is not None else None,
             "view": membership.view if membership is not None else None,
             "control_group": self._control_group,
-            "members": None if membership is None else member_counts(membership.members),
+            "members": counts,
             "absent": known,
             "unknown": dict(unknown),
             "redis": None if server is None else server._asdict(),

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.leases import LeaseAge, read_lease_ages
-from eccmgr.cluster.members import Member, Role, readable_members
+from eccmgr.cluster.members import Member, MemberReader, Role
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.roster import read_hash
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.answer import Answer, Facts, Format
@@ -112,9 +111,10 @@ class MembersCommand:
         view: Callable[[], Awaitable[View]],
         vips: VipReader,
         verifier: MemberVerifier,
+        members: MemberReader,
     ) -> None:
         self._link, self._keys, self._options = link, keys, options
-        self._view, self._vips, self._verifier = view, vips, verifier
+        self._view, self._vips, self._verifier, self._members = view, vips, verifier, members
 
     def command(self) -> Command:
         """The entry in the table of commands."""
@@ -126,7 +126,7 @@ class MembersCommand:
         view = await self._view()
         target = await read_in(view, lambda word: read_target(word, view), call.args[0]) if call.args else EVERYONE
         seats = view.listed(target)
-        members = await self._members()
+        members = (await self._members.read()).members
         picture = await self._picture(view)
         ages = await read_lease_ages(self._link, self._keys, self._options, picture.sessions)
         live = [seat for seat in seats if not seat.absent]
@@ -142,11 +142,6 @@ class MembersCommand:
             return Answer(columns(_HEADINGS, [row.cells for row in rows], _WIDEST), facts=facts, structured=True)
 
         return await asyncio.to_thread(table)
-
-    async def _members(self) -> list[Member]:
-        """The records of all members, read page by page. Raises RedisUnreachable and Unreadable."""
-        records = (await read_hash(self._link, self._keys.members)).values()
-        return await asyncio.to_thread(lambda: list(readable_members(records)))
 
     async def _picture(self, view: View) -> VipPicture:
         try:

@@ -97,11 +97,11 @@ def _sizes(members: Sequence[Member]) -> dict[str, tuple[str, int]]:
     return sizes
 
 
-def summary(members: Sequence[Member]) -> str:
-    """The number of members of each kind: `6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
-    sizes = _sizes(members)
-    nodes = sum(member.role is Role.NODE for member in members)
-    managers = sum(member.role is Role.MANAGER for member in members)
-    listed = ", ".join(f"{name} {size}" for name, size in (sizes[key] for key in sorted(sizes, key=natural)))
+def summary(counts: Mapping[str, Any]) -> str:
+    """The counts of `member_counts` in words: `6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
+    sizes = counts["subclusters"]
+    listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
     where = f", in {counted(len(sizes), 'subcluster')} ({listed})" if sizes else ""
-    return f"{counted(nodes, 'node')}, {counted(managers, 'manager')}, {len(members) - nodes - managers} other{where}"
+    return (
+        f"{counted(counts['nodes'], 'node')}, {counted(counts['managers'], 'manager')}, {counts['other']} other{where}"
+    )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from eccmgr.cluster.members import read_membership
+from eccmgr.cluster.members import line_of_leader, read_leader, read_membership
 from eccmgr.cluster.named import NamedNode, named_node
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
@@ -83,8 +83,8 @@ class NodeCommands:
         given: NamedNode | None = None
         leading: str | None = None
         try:
-            membership = await read_membership(self._link, self._keys)
-            leader, leading = membership.leader_line, membership.leader or None
+            first = await read_leader(self._link, self._keys)
+            leader, leading = line_of_leader(first), first or None
             given = await named_node(self._link, self._keys, self._session.identity.name)
         except EccmgrError as error:
             remarks = remarks or [f"Redis: {str(error).removeprefix('Redis is ').removeprefix('Redis ')}"]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from eccmgr.cluster.heartbeats import Heartbeats
-from eccmgr.cluster.members import Membership, Role, read_membership
+from eccmgr.cluster.members import Member, MemberReader, Membership, Role, read_membership
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import NameInUse
@@ -264,6 +264,32 @@ class TestLeader:
     async def test_a_cluster_without_members_has_no_leader(self, link: Link, cluster_keys: Keys) -> None:
         membership = await read_membership(link, cluster_keys)
         assert (membership.leader_line, membership.members, membership.view) == ("no leader", (), 0)
+
+    async def test_reader_parses_what_has_changed(
+        self, fleet: Fleet, link: Link, cluster_keys: Keys, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parsed: list[bytes] = []
+        parse = Member.parse
+        monkeypatch.setattr(Member, "parse", lambda raw: parsed.append(raw) or parse(raw))
+        reader = MemberReader(link, cluster_keys)
+        await fleet.node("east1")
+        first = await reader.read()
+        assert (await reader.read()).members is first.members
+        await fleet.node("east2")
+        await link.call("HSET", cluster_keys.members, "x", "not a record")
+        again = await reader.read()
+        assert [member.node_name for member in again.members] == ["east1", "east2"]
+        assert again.members[0] is first.members[0]
+        assert len(parsed) == 3
+        await link.call("HDEL", cluster_keys.members, "x")
+        assert (await reader.read()).members == again.members
+
+    async def test_info_of_a_node_reads_no_members(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+        node = await fleet.node("east1")
+        await wait_until(lambda: node.session.leads, "it leads")
+        monkeypatch.setattr(Member, "parse", None)
+        (answer,) = await ask(str(node.endpoints[0].path), "cluster info")
+        assert "(east1 is leader)" in answer
 
 
 async def test_default_options_survive_more_than_one_lost_heartbeat() -> None:

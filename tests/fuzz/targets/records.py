@@ -14,7 +14,7 @@ from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.commands import rendering
 from eccmgr.commands.jobs import JobRow
-from eccmgr.commands.membership import as_text, as_xml, summary
+from eccmgr.commands.membership import as_text, as_xml, member_counts, summary
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.feed.events import table
 from eccmgr.feed.happenings import told
@@ -50,7 +50,7 @@ def member_record(data: bytes) -> None:
     for unknown in ({}, {member.private_name: "it has shown no certificate"}):
         as_xml("c", membership, unknown)
     assert len(as_text(membership).splitlines()) == 15
-    assert len(summary(membership.members).splitlines()) == 1
+    assert len(summary(member_counts(membership.members)).splitlines()) == 1
     assert len(membership.leader_line.splitlines()) == 1
 
 
