@@ -31,6 +31,8 @@ _NONE = "-"
 _PAGES_MAX = 20
 """The audit keeps about as many entries as these pages hold."""
 _CHANGES = 20
+_CHANGES_MAX = 200
+"""The most changes of the JSON form: those of 24 hours, unless the address changes its owner all the time."""
 _ABOUT = (
     "BEFORE is the node that held the VIP before. ADDRESS may be the name of a binding; with it the\n"
     f"answer has the nodes that may carry the VIP, and its latest {_CHANGES} changes in the audit.\n"
@@ -145,7 +147,7 @@ class VipsCommand:
         lines.append("Participants:" if taking_part else "Participants: none")
         lines += [_participant_line(fields) for fields in taking_part]
         lines.append("Changes, the latest last:" if changes else "Changes: none in the audit")
-        lines += [_change_line(change) for change in changes]
+        lines += [_change_line(change) for change in changes[-_CHANGES:]]
         takeovers = await asyncio.to_thread(_takeovers, row.owner, picture)
         lines += _takeover_lines(row.owner, takeovers)
         facts = {**row.facts, "participants": taking_part, "takeovers": takeovers}
@@ -159,10 +161,10 @@ class VipsCommand:
         for _ in range(_PAGES_MAX):
             page = await entries_before(self._link, self._keys, before)
             changes += [entry for entry in page if entry.what == "vip" and entry["address"] == address]
-            if not page or len(changes) >= _CHANGES:
+            if not page or len(changes) >= _CHANGES_MAX:
                 break
             before = page[-1].id
-        return changes[_CHANGES - 1 :: -1] if len(changes) > _CHANGES else changes[::-1]
+        return changes[:_CHANGES_MAX][::-1]
 
 
 def _table(rows: Sequence[VipRow], picture: VipPicture, form: Format) -> Answer:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -10,6 +10,7 @@ from eccmgr.commands.answer import Facts
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 120, 40, 18
 _OLD_FROM = 7
+NO_OUTAGES: Mapping[str, float] = {}
 _LETTER = 8
 """The width of a letter, roughly."""
 
@@ -73,8 +74,14 @@ def per_minute(commands: Sequence[Facts], now: dt.datetime | None = None) -> Mar
     return _bars("Commands a minute", all_of, "an hour ago", "now", bad=bad)
 
 
-def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
-    """Who held an address over the last 24 hours, or since its first change; a gap is a time without a holder."""
+def owners(
+    changes: Sequence[Facts], outages: Mapping[str, float] = NO_OUTAGES, now: dt.datetime | None = None
+) -> Markup:
+    """Who held an address over the last 24 hours, or since its first change; a gap is a time without a holder.
+
+    `outages` says for the time of a grant for how many seconds nobody had held the address by then: a holder whose
+    session ended has released nothing.
+    """
     end = (now or dt.datetime.now(dt.UTC)).timestamp()
     first_s = min((dt.datetime.fromisoformat(change["at"]).timestamp() for change in changes), default=end)
     start = max(end - 86_400, first_s - (end - first_s) * 0.02)
@@ -84,7 +91,7 @@ def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
     for change in sorted(changes, key=lambda change: str(change["at"])):
         at = dt.datetime.fromisoformat(change["at"]).timestamp()
         if owner:
-            held.append((max(since, start), max(at, start), owner))
+            held.append((max(since, start), max(at - outages.get(str(change["at"]), 0.0), since, start), owner))
         owner = str(change["node"]) if change["change"] == "granted" else ""
         since = at
     if owner:

@@ -137,6 +137,11 @@ def believing(participants: Sequence[Facts]) -> BelievingNodes:
     return BelievingNodes(rows, len(differing), names.fold(differing, 20), names.fold(unknown, 20))
 
 
+def outages(events: Sequence[Facts]) -> dict[str, float]:
+    """For the time of each change of an address, the seconds for which nobody had held it; those of `why`."""
+    return {str(event["at"]): event["took_ms"] / 1000 for event in events if event["took_ms"] is not None}
+
+
 def beliefs_settled(vip: Facts) -> bool:
     """Whether every live participant of an address believes what Redis has on record."""
     return all(row["belief"] == "same" or row["absent"] for row in vip.get("participants") or ())

@@ -34,10 +34,23 @@ def test_holders_of_a_short_history_fill_the_chart() -> None:
         {"at": (now - dt.timedelta(seconds=50, milliseconds=12)).isoformat(), "change": "released", "node": "east1"},
         {"at": (now - dt.timedelta(seconds=50)).isoformat(), "change": "granted", "node": "<west1>"},
     ]
-    drawn = str(charts.owners(changes, now))
+    drawn = str(charts.owners(changes, now=now))
     assert "<title>east1 from 2026-11-28 11:58:20.000 UTC for 49.988 s</title>" in drawn
     assert "&lt;west1&gt; from 2026-11-28 11:59:10.000 UTC for 50.000 s" in drawn
     assert ">2026-11-28 11:58:18</text>" in drawn
+
+
+def test_holder_that_died_held_nothing_until_the_takeover() -> None:
+    now = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
+    died, taken = now - dt.timedelta(seconds=52, milliseconds=500), now - dt.timedelta(seconds=50)
+    changes = [
+        {"at": (now - dt.timedelta(seconds=100)).isoformat(), "change": "granted", "node": "east1"},
+        {"at": taken.isoformat(), "change": "granted", "node": "west1"},
+    ]
+    events = [{"at": changes[0]["at"], "took_ms": None}, {"at": changes[1]["at"], "took_ms": 2500}]
+    drawn = str(charts.owners(changes, showing.outages(events), now))
+    assert f"for {(died - now).total_seconds() + 100:.3f} s</title>" in drawn
+    assert "west1 from 2026-11-28 11:59:10.000 UTC for 50.000 s" in drawn
 
 
 def participant(node: str, belief: str, owner: str | None = None, *, absent: bool = False) -> dict[str, object]:
