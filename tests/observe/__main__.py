@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
+
 from eccmgr.redis.scripts import load_all
 from tests.observe.faults import WAVES, ObservedFault, stop_cleanly
 from tests.observe.watched import RULES, WatchedSite, watched_site
@@ -77,6 +79,8 @@ def main() -> int:
     only = frozenset(word for word in os.environ.get("ONLY", "").split(",") if word)
     folder = Path(tempfile.mkdtemp(prefix="ecc-observe-"))
     wrong = asyncio.run(campaign(folder, only))
+    left = psutil.Process().children(recursive=True)
+    assert not left, f"processes left: {left}"
     if wrong:
         print(f"{', '.join(wrong)} failed; the logs are in {folder}", file=sys.stderr)
         return 1

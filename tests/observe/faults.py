@@ -287,5 +287,6 @@ WAVES = (
 
 
 def stop_cleanly() -> None:
-    """End on SIGTERM as on Ctrl-C: nothing of the site is left."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    """End on SIGTERM and SIGHUP as on Ctrl-C: nothing of the site is left."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))

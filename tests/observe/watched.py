@@ -156,7 +156,7 @@ class WatchedSite:
 
     def end(self) -> None:
         """End all daemons, whatever signals come meanwhile."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         for group in self._groups.values():
             group.end()
@@ -167,6 +167,7 @@ async def watched_site(folder: Path) -> AsyncIterator[WatchedSite]:
     """The site, once all is well and watched."""
     with EmbeddedServer(folder / "redis") as server, contextlib.ExitStack() as stack:
         site = WatchedSite(folder, server)
+        stack.callback(site.end)
         (folder / "tokens").write_text(f"prometheus:{TOKEN}\n")
         (folder / "tokens").chmod(0o600)
         for name, cluster, lease_s in (
