@@ -288,5 +288,7 @@ WAVES = (
 
 def stop_cleanly() -> None:
     """End on SIGTERM and SIGHUP as on Ctrl-C: nothing of the site is left."""
+    # A shell lets what it runs in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
