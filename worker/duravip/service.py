@@ -84,7 +84,8 @@ class DuravipService(Part):
         self.placing.interfaces = {vip.address: vip.interface for vip in self._vips.values()}
         self.placing.restate = self._restate
         self._moving = Moving(self.carrying, self.placing)
-        self._said_beliefs = b""
+        self._said_beliefs: object = None
+        self._leaves = False
         self.carrying.guarding.ending = self._ending
         self.on_orphaned: Callable[[], None] = lambda: None
         """Called when the parent of this process is gone. Then nobody restarts the guardian or this process."""
@@ -164,6 +165,10 @@ class DuravipService(Part):
         held = [address for address, vip in agent.vips.items() if vip.held]
         self.carrying.do(agent.give_up(held, "", "leaves"))
         await self.placing.until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
+        self._leaves = True
+        if self._said_beliefs is not None and self._link.fault is None:
+            with contextlib.suppress(EccmgrError):
+                await self._link.call("HDEL", self._keys.vip_beliefs, agent.node)
 
     async def close(self) -> None:
         """Let the guardian go: it unplumbs the addresses that are left."""
@@ -275,11 +280,12 @@ class DuravipService(Part):
             return
         situation, upto, session = self.placing.situation(), agent.read_upto, self._session.private_name
         packed = await asyncio.to_thread(lambda: pack(beliefs_of(self.placing, situation)))
-        # A new session states them anew: what was said before it counts no longer.
-        if (said := f"{upto} {session} ".encode() + packed) != self._said_beliefs:
+        # A new session states them anew, and so does whoever finds that Redis has forgotten them.
+        said = f"{upto} {session} ".encode() + packed
+        if (agent.era, said) != self._said_beliefs and not self._leaves:
             key = self._keys.vip_beliefs
             await self._link.pipeline(("HSET", key, agent.node, said), ("PEXPIRE", key, 24 * 3600 * 1000))
-            self._said_beliefs = said
+            self._said_beliefs = agent.era, said
 
     # For the commands.
 

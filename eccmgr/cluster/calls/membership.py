@@ -246,7 +246,7 @@ def _resettled(reply: Sequence[bytes]) -> int | None:
 
 def _shown(keys: Keys) -> tuple[str, ...]:
     """The keys that are only for showing."""
-    return keys.vip_holds, keys.jobs
+    return keys.vip_holds, keys.jobs, keys.vip_beliefs
 
 
 def sweep(keys: Keys, options: ClusterOptions) -> ScriptCall[Swept]:

@@ -119,7 +119,7 @@ def forget(keys: Keys, options: ClusterOptions, node: str, issuer: str) -> Scrip
         "forget",
         (
             *(keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
-            *(keys.vips, keys.vip_changes, keys.audit),
+            *(keys.vips, keys.vip_changes, keys.audit, keys.vip_beliefs),
         ),
         (to_ms(options.max_step_s), node, issuer, options.audit_cap),
         _forgotten,

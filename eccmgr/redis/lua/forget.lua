@@ -1,7 +1,7 @@
 -- Forgets an absent node: from now on no command expects it.
 --
 -- NEEDS  when_full clock members
--- KEYS  state roster absent absent_since subclusters events vips changes audit
+-- KEYS  state roster absent absent_since subclusters events vips changes audit vip_beliefs
 -- ARGV  max_step  node name in small letters  issuer  audit_cap
 -- Answer  {'forgotten'}
 --         {'alive'}            the node has a session; nothing was done
@@ -36,6 +36,7 @@ if not remove_absent(at, { node })[node] then
 end
 redis.call('HDEL', vips, '@' .. node, '~' .. node)
 redis.call('ZREM', changes, '@' .. node, '~' .. node)
+redis.pcall('HDEL', KEYS[10], node)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'forget', 'node', node, 'issuer', issuer)
 end_some_day({ audit })
 redis.call(PUBLISH, at.events, cjson.encode({

@@ -3,7 +3,7 @@
 --
 -- NEEDS  when_full clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
---       vips changes late vip_holds jobs
+--       vips changes late vip_holds jobs vip_beliefs
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix  audit_cap
 -- Answer  {view, clock, ms until the next session lapses (-1 if there is no session)}
 
@@ -39,6 +39,7 @@ for _, node in ipairs(gone) do
   redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
   redis.call('ZREM', at.absent_since, node)
   redis.pcall('HDEL', KEYS[18], node)
+  redis.pcall('HDEL', KEYS[19], node)
   -- A bus file's node stays expected for as long as the file names it.
   if redis.call('HEXISTS', at.subclusters, '=' .. node) == 0 then
     unnamed[#unnamed + 1] = node

@@ -115,7 +115,10 @@ class TestForget:
         lose(cluster, "east1", "east2", subcluster="east")
         cluster.join("west1", "east")
         sent = cluster.publish()
+        cluster.redis.hset(cluster.keys.vip_beliefs, mapping={"east1": "x", "east2": "y"})
+        cluster.redis.expire(cluster.keys.vip_beliefs, 60)
         assert cluster.events(lambda: cluster.forget("east1")) == [("forgotten", ["east1"])]
+        assert cluster.redis.hkeys(cluster.keys.vip_beliefs) == [b"east2"]
         assert absent(cluster) == {"east2": "east"}
         assert cluster.states(sent) == {"east1": "absent", "east2": "absent", "west1": "pending"}
         cluster.publish(target=EAST)

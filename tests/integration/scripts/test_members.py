@@ -268,6 +268,7 @@ class TestSweep:
 
     def test_absent_node_is_kept_for_its_time_only(self, cluster: Cluster) -> None:
         cluster.join("east1")
+        cluster.redis.hset(cluster.keys.vip_beliefs, mapping={"east1": "x", "east2": "y"})
         cluster.pass_time(cluster.lease_ms)
         cluster.sweep()
         cluster.pass_time(cluster.absent_ttl_ms - 1)
@@ -276,6 +277,7 @@ class TestSweep:
         view = cluster.view.number
         cluster.pass_time(1)
         assert cluster.events(cluster.sweep) == [("forgotten", ["east1"])]
+        assert cluster.redis.hkeys(cluster.keys.vip_beliefs) == [b"east2"]
         assert not cluster.view.absent
         assert cluster.view.number == view + 1
 
@@ -337,7 +339,9 @@ class TestSweep:
         cluster.join("east1")
         cluster.join("west1")
         cluster.publish()
+        cluster.redis.hset(cluster.keys.vip_beliefs, "east1", "x")
         own = [cluster.keys.state, cluster.keys.sessions, cluster.keys.roster, cluster.keys.log, cluster.keys.latest]
+        own.append(cluster.keys.vip_beliefs)
         for key in own:
             cluster.redis.expire(key, 10)
         cluster.sweep()

@@ -62,3 +62,6 @@ def test_stopped_node_believes_what_it_said_last(processes: Processes, folder: P
     finally:
         nodes[owner].popen.send_signal(signal.SIGCONT)
     wait_until_sync(all_agree, "they agree again", 120)
+    nodes[other].end()
+    with redis.Redis.from_url(processes.url) as client:
+        assert client.hkeys(cluster_keys.vip_beliefs) == [owner.encode()], "a node that leaves takes its beliefs back"
