@@ -43,7 +43,7 @@ class LockedOption(CommandError):
 
     def __init__(self, where: str, main: str | None) -> None:
         file = f"change it in {main} or a file that it includes, then config reload"
-        none = "it changes in files alone, and this process was started without one (-c FILE)"
+        none = "it changes only in files, and this process was started without one (-c FILE)"
         super().__init__(f"{where} is locked: {file if main else none}")
 
 

@@ -19,11 +19,11 @@ _USAGE = "[--timeout S] ID [all]"
 _WORDS = re.compile(r"(?:--timeout(?:=| +)(\S+) +)?(\S+)(?: +(all))?\Z", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?\Z")
 _ABOUT = (
-    "ID is that of a gather or a broadcast, with or without #. attach shows the responses from now on,\n"
-    "with `all` also those before. It ends as the gather does: when every expected node is accounted\n"
-    "for, at the latest when the time of the gather is over. If nobody waits for the command, it ends\n"
+    "ID is the id of a gather or a broadcast, with or without #. attach shows the responses from now on,\n"
+    "with `all` also the earlier ones. It ends as the gather does: when every expected node is accounted\n"
+    "for, at the latest when the time of the gather is over. If no gather waits for the command, it ends\n"
     f"after S seconds (default {GATHER_TIMEOUT_S:g}). If the manager that drives a gather is gone, this one takes its\n"
-    "place, and goes on with its batches. Another user's command is shown only to those who may\n"
+    "place, and goes on with its batches. Another user's command is shown only to callers who may\n"
     "retrieve it."
 )
 

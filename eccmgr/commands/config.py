@@ -50,7 +50,7 @@ _DANGEROUS = frozenset({"reload", "rollback", "unset"})
 _ABOUT = {
     "eval": "Looks in the named scope, then in those around it, then for the default.",
     "set": "A missing scope is made. The value follows the =, quoted as in a file, or as words. Without a = only an "
-    "option that is known, or set already, can be set. A locked option changes in files alone.",
+    "option that is known, or set already, can be set. A locked option changes only in files.",
     "unset": "An option falls back to the value of an enclosing scope, or to its default.",
     "showrecurse": "Secrets are hidden; the output can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
@@ -60,7 +60,7 @@ _ABOUT = {
     "commit": "Of two transactions that change the same option the first one wins; the other stays open.",
     "reload": "On any fault the running configuration stays as it is. PATH, a file beside the main file, becomes the "
     "main file; it must have the same locked options.",
-    "writeback": "Comments, blank lines and the order of unchanged items are kept. PATH bounds it to one file, or "
+    "writeback": "Comments, blank lines and the order of unchanged items are kept. PATH limits this to one file, or "
     "names a new file beside the main file for the whole configuration; --force overwrites a file that others changed.",
 }
 

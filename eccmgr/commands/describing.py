@@ -124,7 +124,7 @@ def describe_command(gate: Gate, survey: Survey, vocabulary: Vocabulary = _nothi
         "what LINE would do, and whether a console asks before it; runs nothing",
         describe,
         (Param("LINE", kind="own command", rest=True),),
-        about="Whoever may run LINE may have it described.",
+        about="Every user who may run LINE may describe it.",
         idempotent=True,
         heavy=True,
     )

@@ -21,7 +21,7 @@ _WIDEST = 40
 _ORDER = {"running": 0, "queued": 1}
 _ABOUT = (
     "Running jobs come first, then those that wait, then those that have ended lately. On the node\n"
-    "cluster jobs ID shows the output of one. Of a node that is absent the table has what it told last."
+    "cluster jobs ID shows the output of one. For an absent node the table has its last report."
 )
 
 

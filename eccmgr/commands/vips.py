@@ -36,8 +36,8 @@ _CHANGES_MAX = 200
 _ABOUT = (
     "BEFORE is the node that held the VIP before. ADDRESS may be the name of a binding; with it the\n"
     f"answer has the nodes that may carry the VIP, and its latest {_CHANGES} changes in the audit.\n"
-    "The states are those of cluster duravip show. A node `differs` if what it last said that it believes\n"
-    "of the VIP is not the record in Redis."
+    "The states are those of cluster duravip show. A node `differs` if the belief that it\n"
+    "has stated last is not the same as the record in Redis."
 )
 
 _UNTOLD = {

@@ -35,7 +35,7 @@ class Sched(Module):
     """The schedules of the managers together, or of one node."""
 
     scope = "sched"
-    brief = "runs commands later, or again and again"
+    brief = "runs commands later, or repeatedly"
     singleton = True
     built_in: ClassVar[tuple[str, ...]] = ("eccmgr",)
     options = (
@@ -93,7 +93,7 @@ class Sched(Module):
 
     @command(
         "every",
-        "run COMMAND again and again: every SECONDS, or by a cron expression",
+        "run COMMAND repeatedly: every SECONDS, or by a cron expression",
         about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND.\n'
         'It is read in UTC, or in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
         carries=Carries.FOR_ITSELF,

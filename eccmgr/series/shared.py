@@ -18,7 +18,7 @@ SERIES_SHOWN = 10_000
 _ENTRIES_SHOWN = 10_000
 _USAGE = "cluster shared show NAME [from NODE]"
 _ABOUT = (
-    "What was counted since the present window began; as_logger begins a new one after each log_interval.\n"
+    "The counts since the present window began; as_logger begins a new one after each log_interval.\n"
     "Addresses are shown as a tree of prefixes with their sums, other keys as a table. With `from NODE`,\n"
     f"only what that node has counted. At most the {_ENTRIES_SHOWN} largest counts are shown."
 )
@@ -37,7 +37,7 @@ class SharedCommands:
             Command("cluster shared list", "the audit series of the cluster", self._list, idempotent=True),
             Command(
                 "cluster shared show",
-                "what an audit series counts",
+                "the counts of an audit series",
                 self._show,
                 (show,),
                 idempotent=True,

@@ -271,7 +271,7 @@ class DuravipCommands:
 _ABOUT_SHOW = """\
 (owned|unowned|moving, safe|UNSAFE|CONFLICT|BROKEN); * marks the owner.
 UNSAFE: nodes disagree on the services of the address; it is managed all the same.
-CONFLICT: they disagree on its preference or on what it follows; neither counts.
+CONFLICT: they disagree on its preference or on the VIP that it follows; neither has an effect.
 BROKEN: they disagree on its name or address; it is not managed until that is mended."""
 
 _ABOUT_DRAIN = """\

@@ -38,8 +38,8 @@ _LISTENER_OPTIONS = (
         "Insecure",
         OptionType.BOOLEAN,
         "false",
-        "opens a TCP listener without authentication to every command of everybody, beyond loopback too; "
-        "without it, loopback alone is listened on, and answers version, uptime, pid and info",
+        "lets a TCP listener without authentication run every command of everybody, on any address; "
+        "without it, such a listener must be on loopback, and answers only version, uptime, pid and info",
         locked=True,
     ),
     OptionSpec("Max_Command_Bytes", OptionType.BYTES, "1048576", "the longest command that is taken", 16, 1 << 30),
@@ -145,7 +145,7 @@ EC_LOGGER = ScopeSpec(
     Naming.EITHER,
     options=(
         OptionSpec("mainlog", OptionType.PATH, None, "all events", locked=True),
-        OptionSpec("paniclog", OptionType.PATH, None, "faults that should never happen", locked=True),
+        OptionSpec("paniclog", OptionType.PATH, None, "errors, with their traces", locked=True),
         OptionSpec(
             "acctlog",
             OptionType.PATH,
@@ -186,7 +186,7 @@ _LOG_FILES = (
         "Subscriber",
         OptionType.LIST,
         None,
-        "the subscribers as whom logs are collected; () for none; else this manager's name, and master",
+        "the subscribers for which this manager collects logs; () for none; else its own name, and master",
     ),
 )
 _LOG_MODES = (

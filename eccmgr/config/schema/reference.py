@@ -19,11 +19,12 @@ _PAGE_HEAD = """\
 
 <!-- Generated from eccmgr/config/schema/known.py; change that, not this page. -->
 
-Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope
-does not set an option, the option has its value from the nearest scope around it that sets it, else its default.
-A *locked* option changes in files alone: [operations.md](operations.md#locked-options) says in which, and why.
-An option *without effect* is taken, checked and kept, and nothing acts on it; it is there for files that have it.
-Scopes and options that are not listed here are kept and shown, for the programs that know them.
+The case of names does not count. An option that is not *dynamic* takes effect after a restart, any other at once.
+If a scope does not set an option, the option has its value from the nearest scope around it that sets it, else its
+default.
+A *locked* option changes only in files: [operations.md](operations.md#locked-options) says in which, and why.
+An option *without effect* is accepted, checked and kept, but changes nothing: existing files have it.
+Scopes and options that are not listed here are kept and shown, for other programs that know them.
 """
 
 
@@ -56,13 +57,13 @@ def _option_help(option: OptionSpec, *, locked: bool) -> Iterator[str]:
     if option.secret:
         yield "  holds secrets"
     if locked:
-        yield "  locked: changes in files alone"
+        yield "  locked: changes only in files"
 
 
 def _scope_help(scope: ScopeSpec, *, locked: bool) -> Iterator[str]:
     yield f"{written(scope)}: {scope.help}" if scope.name else f"{scope.help[:1].upper()}{scope.help[1:]}:"
     if locked:
-        yield "  locked, with all in it: changes in files alone"
+        yield "  locked, with all in it: changes only in files"
     width = max((len(option.name) for option in scope.options), default=0)
     for option in scope.options:
         yield f"  {option.name:<{width}}  {option.help}"

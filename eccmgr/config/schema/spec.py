@@ -30,7 +30,7 @@ class OptionSpec:
     """The schema of one option: its spelling, its type, its default, and one line of help.
 
     `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other option
-    after a restart. The text of a `secret` option holds passwords. A `locked` option changes in files alone (see
+    after a restart. The text of a `secret` option holds passwords. A `locked` option changes only in files (see
     `locks.py`). `default_of` gives a default that depends on the scope's name; `default` then only describes it. If
     `without_effect` gives a reason, nothing acts on the option.
     """

@@ -324,7 +324,7 @@ def test_the_refusal_names_option_and_file() -> None:
         "exec:x:commands is locked: change it in /c/main.conf or a file that it includes, then config reload"
     )
     assert str(LockedOption("exec:x:commands", None)) == (
-        "exec:x:commands is locked: it changes in files alone, and this process was started without one (-c FILE)"
+        "exec:x:commands is locked: it changes only in files, and this process was started without one (-c FILE)"
     )
 
 
@@ -360,8 +360,8 @@ def test_completion_offers_nothing_locked_to_set() -> None:
 
 
 def test_help_and_reference_name_what_is_locked() -> None:
-    assert "  locked: changes in files alone" in help_text(("cluster", "fence"), SCHEMA)
-    assert "  locked: changes in files alone" in help_text(("Authorization", "Role", "allow"), SCHEMA)
-    assert "  locked, with all in it: changes in files alone" in help_text(("exec",), SCHEMA)
+    assert "  locked: changes only in files" in help_text(("cluster", "fence"), SCHEMA)
+    assert "  locked: changes only in files" in help_text(("Authorization", "Role", "allow"), SCHEMA)
+    assert "  locked, with all in it: changes only in files" in help_text(("exec",), SCHEMA)
     assert "locked" not in help_text(("cluster", "max_jobs"), SCHEMA)
     assert reference_page(SCHEMA).count("**locked**") == len(LOCKED)

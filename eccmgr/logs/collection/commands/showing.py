@@ -26,12 +26,13 @@ _HEADINGS = ("NODE", "LOG", "SIZE", "SUBSCRIBER", "MANAGER", "AT", "BEHIND", "LO
 _HEADINGS_OF_NODE = _HEADINGS[1:]
 _ABOUT = (
     "For each log and subscriber: the size of the log's present file, the manager that collects it (- if\n"
-    "none does), the place in the file up to which it is written there, how far that is behind in bytes\n"
-    "and in seconds, and the bytes that were removed before anybody read them."
+    "no manager does), the place in the file up to which it is written there, how far this place is behind\n"
+    "in bytes and in seconds, and the bytes that were removed before the node read them."
 )
 _ABOUT_FORGET = (
-    "Its places in all logs are forgotten, so that show logs no longer counts what it lacks. A manager that\n"
-    "subscribes to it again goes on where its own files end; another one begins with what is in the pipes."
+    "Its places in all logs are forgotten, so that show logs no longer counts its missing bytes. If a manager\n"
+    "subscribes again, it goes on where its own files end; without such files it begins with the lines in\n"
+    "the pipes."
 )
 
 

@@ -1,4 +1,4 @@
-"""`logs tail`: the last lines of a log on nodes, and those that arrive, without a collector."""
+"""`logs tail`: the last lines of a log on nodes, then new ones, without a collector."""
 
 import asyncio
 import json
@@ -33,11 +33,10 @@ _ASK_S = 10.0
 _AGAIN_S = 60.0
 _WAITING_MAX = 10_000
 _ABOUT = (
-    f"Usage: {USAGE}\n"
-    f"First come the last N lines of the log on each node ({_LINES} if not given, at most {LINES_MAX}), then lines\n"
-    "as they arrive, until you stop it; a client that asks for no stream gets the last lines alone. With\n"
-    "REGEX only lines in which it is found. The nodes read their own files, so no manager need collect\n"
-    "them."
+    f"First come the last N lines of the log on each node ({_LINES} if not given, at most {LINES_MAX}), then new\n"
+    "lines as they arrive, until you stop it. A client that asks for no stream gets only the last lines.\n"
+    "With REGEX only lines in which REGEX is found are shown. The nodes read their own files, so no manager\n"
+    "needs to collect them."
 )
 
 
@@ -86,7 +85,7 @@ class Tailing:
         rest = Param(
             "[--lines N] NODE|@SUB|all LOG [REGEX]", "target", rest=True, choices=lambda: ("all", *self._logs())
         )
-        brief = "the last lines of a log on nodes, and those that arrive"
+        brief = "the last lines of a log on nodes, then new ones"
         return (Command("logs tail", brief, self._tail, (rest,), about=_ABOUT, reads=True),)
 
     async def _tail(self, call: Call) -> Answer:
