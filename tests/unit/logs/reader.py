@@ -66,17 +66,27 @@ class WrittenLog:
         shutil.copyfile(self.path, self.folder / f"main.log-{next(self.rotations)}")
         os.truncate(self.path, 0)
 
-    def compress_rotated(self) -> None:
-        """Compress the oldest rotated file that nobody writes to any more."""
+    def rotated(self) -> list[Path]:
+        """The rotated files to which nobody writes any more, the oldest first."""
         here = os.fstat(self.writer.fileno()).st_ino
-        for file in sorted(self.folder.glob("main.log[.-]*"), key=lambda each: each.stat().st_mtime_ns):
-            if file.suffix != ".gz" and file.stat().st_ino != here:
-                packed = file.with_name(f"{file.name}.gz")
-                status = file.stat()
-                packed.write_bytes(gzip.compress(file.read_bytes()))
-                os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
-                file.unlink()
-                return
+        files = sorted(self.folder.glob("main.log[.-]*"), key=lambda file: file.stat().st_mtime_ns)
+        return [file for file in files if file.suffix != ".gz" and file.stat().st_ino != here]
+
+    def compress_rotated(self) -> None:
+        """Compress the oldest rotated file."""
+        for file in self.rotated()[:1]:
+            packed = file.with_name(f"{file.name}.gz")
+            status = file.stat()
+            packed.write_bytes(gzip.compress(file.read_bytes()))
+            os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
+            file.unlink()
+
+    def delete_rotated(self, number: int) -> None:
+        """Delete a rotated file after a look at all of them, while the node does not have it open."""
+        if files := self.rotated():
+            self.look()
+            files[number].unlink()
+            self.restart()
 
     # The reader.
 
@@ -103,9 +113,16 @@ class WrittenLog:
 
     def read(self, most: int = 1 << 20) -> None:
         assert self.follower is not None
-        for record in self.follower.read(most):
+        self.take_all(self.follower.read(most))
+
+    def look(self) -> None:
+        assert self.follower is not None
+        self.take_all(self.follower.look())
+
+    def take_all(self, records: list[Record]) -> None:
+        """Collect records as a manager does, which has the node go back to the place from which it needs more."""
+        for record in records:
             if lacks_something(self.place, record):
-                # A manager has the node go back to the place from which it needs more.
                 self.ask_again(self.place) if self.place is not None else self.restart()
                 return
             self.take(record)

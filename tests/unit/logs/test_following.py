@@ -7,72 +7,16 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from eccmgr.logs.collection.pieces import CUT_MARK, GOES_ON_MARK, PIECE_MAX
+from tests.unit.logs.playing import HEADERS, STEPS, STEPS_THAT_DELETE, Step, play
 from tests.unit.logs.reader import WrittenLog
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("write"), st.integers(1, 5)),
-        st.sampled_from(
-            [
-                ("rename", 0),
-                ("reopen", 0),
-                ("rotate", 0),
-                ("copy", 0),
-                ("compress", 0),
-                ("read", 0),
-                ("read some", 1),
-                ("restart", 0),
-                ("go back", 3),
-                ("go back", 10),
-                ("ask again", 3),
-                ("ask again", 10),
-            ]
-        ),
-    ),
-    max_size=30,
-)
 
-
-def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
-    # A node that has never seen a log begins with the file that is there.
-    log.write(1)
-    log.read_all()
-    for step, number in steps:
-        match step:
-            case "write":
-                log.write(number)
-            case "rename":
-                log.rename()
-            case "reopen":
-                log.reopen()
-            case "rotate":
-                log.rename()
-                log.reopen()
-            case "copy":
-                log.copy_and_cut()
-            case "compress":
-                log.compress_rotated()
-            case "read":
-                log.read_all()
-            case "read some":
-                log.read(1)
-            case "restart":
-                log.restart()
-            case "go back" | "ask again" if log.places:
-                place = log.places[-min(number, len(log.places))][0]
-                (log.restart if step == "go back" else log.ask_again)(place)
-    log.reopen()
-    log.write(1)
-    log.read_all()
-
-
-@pytest.mark.parametrize("header", [b"", b"#" * 600 + b"\n"], ids=["plain", "same beginnings"])
+@pytest.mark.parametrize("header", HEADERS, ids=len)
 @given(steps=STEPS)
 @settings(max_examples=150)
-def test_each_line_comes_once_in_order(header: bytes, steps: list[tuple[str, int]]) -> None:
+def test_each_line_comes_once_in_order(header: bytes, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = WrittenLog(Path(folder), header)
         try:
@@ -81,6 +25,22 @@ def test_each_line_comes_once_in_order(header: bytes, steps: list[tuple[str, int
             log.close()
         assert log.taken.splitlines(keepends=True) == log.written
         assert log.lost == 0
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=len)
+@given(steps=STEPS_THAT_DELETE)
+@settings(max_examples=150)
+def test_what_deletions_took_is_counted(header: bytes, steps: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = WrittenLog(Path(folder), header)
+        try:
+            play(log, steps)
+        finally:
+            log.close()
+        lines = [line for line in log.taken.splitlines(keepends=True) if line != header]
+        assert lines == sorted(set(lines))
+        assert set(lines) <= set(log.written)
+        assert log.lost == sum(map(len, log.written)) - len(log.taken)
 
 
 @pytest.fixture

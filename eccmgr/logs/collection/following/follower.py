@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced
+from eccmgr.logs.collection.following.reading import Begun, FileReading, Replaced, tail_of
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder
 from eccmgr.logs.collection.following.succession import KnownFile, Turns, find, is_at, successors
 from eccmgr.logs.collection.places import LogPlace
@@ -90,19 +90,19 @@ class LogFollower:
         """
         records: list[Record] = []
         self._give_up_deleted()
-        reading = self._reading
-        try:
-            if reading is None:
-                self._begin(records)
-            else:
+        if self._reading is None:
+            self._begin(records)
+        reading, before = self._reading, None
+        while reading is not None and reading is not before:
+            before = reading
+            try:
                 reading.look()
                 self._look_at_newer(reading)
-        except Begun:
-            assert reading is not None
-            self._begun(reading, records)
-        except Replaced:
-            assert reading is not None
-            self._replaced(reading, records)
+            except Begun:
+                self._begun(reading, records)
+            except Replaced:
+                self._replaced(reading, records)
+            reading = self._reading
         self._note_all()
         return records
 
@@ -190,15 +190,19 @@ class LogFollower:
                 self._open_newer(place.turn, known.changed_ns if known is not None else self._since_ns)
             return self._lost(place, known.size - place.offset if known is not None else 0, records)
         self._read_on(source, place)
-        if known is not None and self._reading is not None and not source.is_whole:
-            self._reading.note_size(known.size, known.tail)
-            self._reading.changed_ns = known.changed_ns
         return True
 
     def _read_on(self, source: LogFile, place: LogPlace) -> None:
         """Read on in the file of `place`, or in a copy of it, which has the same turn."""
         source.is_whole = source.is_whole or source.key != (place.file.device, place.file.inode)
-        self._reading = FileReading(source, place.turn, place)
+        self._reading = reading = FileReading(source, place.turn, place)
+        known = self.turns.known(place.turn)
+        if known is not None and not source.is_whole:
+            reading.note_size(known.size, known.tail)
+            reading.changed_ns = known.changed_ns
+        # So its present size counts if it is deleted before it is read. If it was cut, the next read finds out.
+        with contextlib.suppress(Replaced):
+            reading.look()
 
     def _lost(self, place: LogPlace, lost: int, records: list[Record]) -> bool:
         """Go on with the next file, since the rest of the file of `place` is gone; answers whether there is one."""
@@ -294,8 +298,16 @@ class LogFollower:
                 self._insert_older(self._pending.index(reading), reading, turn, since_ns)
             except Replaced:
                 # It is found anew once it is read.
-                pass
+                self._look_at_copy(reading)
             turn = reading.turn
+
+    def _look_at_copy(self, reading: FileReading) -> None:
+        """Note the size of the copy of a file that was cut: it counts if the copy is deleted before it is read."""
+        copy = find(reading.place, self._folder, self.turns, besides=reading.source.key)
+        if copy is not None:
+            if copy.has_size:
+                reading.note_size(copy.size(), tail_of(copy, copy.size()))
+            copy.close()
 
     def _insert_older(self, place: int, reading: FileReading, turn: int, since_ns: int) -> None:
         """Open the copies of what was in `reading` since its last look and is gone: it may have been cut many times.
@@ -316,12 +328,14 @@ class LogFollower:
     def _open_newer(self, turn: int, since_ns: int) -> None:
         """Open the files that took the place of the newest known one, whose turn and last change are these."""
         main = self._folder.main()
-        if main is None or len(self._pending) >= _PENDING_MAX:
+        if len(self._pending) >= _PENDING_MAX:
             return
-        if any(main.key == known.source.key for known in self._open):
+        if main is not None and any(main.key == known.source.key for known in self._open):
             return
         if since_ns:
             self._pending += self._opened_all(self._unknown(turn, since_ns), turn)
+        if main is None:
+            return
         with contextlib.suppress(FileNotFoundError):
             last = self._pending[-1].turn if self._pending else turn
             self._pending.append(self._opened(self._folder.open(), last))

@@ -41,7 +41,7 @@ class FileReading:
         self.largest = 0
         """Its largest size so far."""
         self.tail = digest(b"")
-        """The fingerprint of the bytes before that size."""
+        """The fingerprint of the bytes before that size; "" if unknown."""
         self.changed_ns = 0
         """When its bytes had last changed at the last look; 0 before the first one."""
         self.deleted_s: float | None = None
@@ -71,6 +71,8 @@ class FileReading:
         """Note its present size and first bytes; answers its status. Raises Begun, Replaced and OSError."""
         status = self.source.status()
         if self.source.is_whole:
+            if self.source.has_size and status.st_size > self.largest:
+                self.note_size(status.st_size, tail_of(self.source, status.st_size))
             return status
         if self.changed_ns and not self.head and (status.st_size or status.st_mtime_ns != self.changed_ns):
             raise Begun
@@ -80,7 +82,7 @@ class FileReading:
         if not head.startswith(self.head) or not self._mark_is_in(self.source):
             raise Replaced
         # Files may begin with the same bytes, so a file that nothing was read of is known by more of them.
-        if self.offset == 0 and not ends_in(self.source, self.largest, self.tail):
+        if self.offset == 0 and self.tail and not ends_in(self.source, self.largest, self.tail):
             raise Replaced
         self.head, self.changed_ns = head, status.st_mtime_ns
         if status.st_size > self.largest:
@@ -103,9 +105,10 @@ class FileReading:
             self.largest, self.tail = size, tail
 
     def begin(self) -> None:
-        """Note the present first bytes of a file that was empty. Raises OSError."""
-        self.changed_ns = self.source.status().st_mtime_ns
-        self.head = self.source.read(HEAD_MAX, 0)
+        """Note the present first bytes and size of a file that was empty. Raises OSError."""
+        status = self.source.status()
+        self.head, self.changed_ns = self.source.read(HEAD_MAX, 0), status.st_mtime_ns
+        self.note_size(status.st_size, tail_of(self.source, status.st_size))
 
     def bits(self, *, is_last: bool = False) -> Iterator[Bit]:
         """Read on, up to one block, and yield its pieces; see `cut`. Raises Replaced and OSError."""

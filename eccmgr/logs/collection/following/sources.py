@@ -38,6 +38,8 @@ class LogFile:
 
     is_whole = False
     """Whether nothing is added to it any more."""
+    has_size = True
+    """Whether its size is known before its end is read."""
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor, self.name = descriptor, name
@@ -69,6 +71,7 @@ class CompressedLogFile(LogFile):
     """A file that was compressed after it was rotated; its bytes are those before the compression."""
 
     is_whole = True
+    has_size = False
 
     def __init__(self, descriptor: int, name: str, opener: Opener) -> None:
         super().__init__(descriptor, name)

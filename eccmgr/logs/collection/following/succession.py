@@ -98,14 +98,7 @@ class Turns:
 
     def skipped(self, begin: int, end: int) -> int:
         """The bytes of the files between two turns, which nobody has read if one was followed by the other."""
-        # A file that was found a second time has two turns. It counts as read if it was read in one of them.
-        read = {known.file for turn, known in self._known.items() if turn <= begin or turn >= end}
-        between = {
-            known.file: known.size
-            for turn, known in self._known.items()
-            if begin < turn < end and known.file not in read
-        }
-        return sum(between.values())
+        return sum(known.size for turn, known in self._known.items() if begin < turn < end)
 
     def dump(self) -> list[KnownFile]:
         """The files, the first one first."""
@@ -116,11 +109,11 @@ def is_at(place: LogPlace, source: LogFile, turns: Turns) -> bool:
     """Whether `source` is the file of a place, or a copy of it."""
     if not holds(source, place):
         return False
-    if source.key == (place.file.device, place.file.inode):
+    # Other files may begin with the same bytes, and have the inode of a file that is gone.
+    known, is_same = turns.known(place.turn), source.key == (place.file.device, place.file.inode)
+    if is_same and place.offset:
         return True
-    # Other files may begin with the same bytes.
-    known = turns.known(place.turn)
-    return place.file.head > 0 and (known is None or known.is_in(source, is_copy=True))
+    return (is_same or place.file.head > 0) and (known is None or known.is_in(source, is_copy=True))
 
 
 def find(place: LogPlace, folder: LogFolder, turns: Turns, besides: tuple[int, int] | None = None) -> LogFile | None:
@@ -196,10 +189,10 @@ class _Read:
 
     def _is_of_open(self, reading: FileReading, source: LogFile) -> bool:
         known = KnownFile.of(reading)
-        # A file that was empty at the last look may have been copied as it is now.
-        if not known.file.head or known.is_in(reading.source):
-            return _is_beginning_of(source, reading.source, known)
-        return known.is_in(source, is_copy=True)
+        # It may have been copied as it is now, or before it was cut.
+        if _is_beginning_of(source, reading.source, known):
+            return True
+        return known.is_in(source, is_copy=True) and not known.is_in(reading.source)
 
     def _is_of_passed(self, known: KnownFile, source: LogFile) -> bool:
         if not known.file.begins(source.read(known.file.head, 0)):
@@ -221,9 +214,9 @@ class _Read:
 
 def _is_beginning_of(source: LogFile, file: LogFile, known: KnownFile) -> bool:
     """Whether `source` holds only the beginning of `file`, which is there as it was: it is a backup, or half a copy."""
-    if file.is_whole:
+    if not file.has_size:
         return known.is_all_of(source)
-    size = file.size() if source.is_whole else source.size()
+    size = source.size() if source.has_size else file.size()
     if not size or source.read(1, file.size()) or file.size() < size:
         return False
     head = source.read(HEAD_MAX, 0)
