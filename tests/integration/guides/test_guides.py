@@ -16,7 +16,7 @@ from tests.transcripts import WRITES, alike, steps, with_answers
 NOT_TYPED = {
     "bridge.md": (),
     "console.md": ("gather @east&role:mta!ea█", "gather @west reopen logs"),
-    "duravip.md": ("cluster duravip plan",),
+    "duravip.md": ("cluster duravip plan", "vips 10.1.1.1"),
     "embedding.md": (),
     "jobs.md": ("RQ_KEY_PREFIX='{ecc:ec_cluster}:rq' rq info --url redis://127.0.0.1:6379/0",),
     "logs.md": (),
@@ -34,7 +34,7 @@ NOT_TYPED = {
     "schedules.md": (),
 }
 """The guides, each with the lines that need another site or moment: hundreds of nodes, a broken connection, a node that
-does not answer yet, a node without rights, a disk that is full, a line that is not sent yet."""
+does not answer yet, a node without rights, an absent node, a disk that is full, a line that is not sent yet."""
 
 
 @pytest.fixture(scope="module")
