@@ -184,7 +184,7 @@ class MemberReader:
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link, self._keys = link, keys
-        self._records: list[bytes] = []
+        self._records: frozenset[bytes] = frozenset()
         self._parsed: dict[bytes, Member] = {}
         self._members: tuple[Member, ...] = ()
 
@@ -194,7 +194,8 @@ class MemberReader:
         kept, number, oldest = await self._link.pipeline(
             ("HVALS", self._keys.members), ("HGET", self._keys.state, "view"), ("ZRANGE", self._keys.seniority, 0, 0)
         )
-        records, view, first = replies.texts(kept), replies.value(number), replies.texts(oldest)
+        # Redis answers them in another order after it has made room for more.
+        records, view, first = frozenset(replies.texts(kept)), replies.value(number), replies.texts(oldest)
         if records != self._records:
             parsed, members = await asyncio.to_thread(_parsed, records, self._parsed)
             self._records, self._parsed, self._members = records, parsed, members

@@ -299,6 +299,11 @@ async def test_page_of_an_address_follows_the_nodes(browser: "playwright.Browser
     await seen.see("drained")
     site.ask(f"unicast {other} cluster duravip undrain {other}")
     await seen.miss("drained")
+    owner, other = site.owner, site.other
+    site.ask(f"unicast {owner} cluster duravip move 10.1.1.1 to {other}")
+    await seen.see(f"{other} for")
+    await seen.see("All believe what Redis has on record")
+    await playwright.expect(seen.page.locator("td", has_text=f"owned,safe by {other}")).to_have_count(2)
     assert seen.said == []
 
 
