@@ -1,12 +1,13 @@
 """A target that cannot be written stops only what goes there."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemons import Processes
+from tests.daemons import Processes, ask_sync
 from tests.fault.logs.disks import freeze, freezing_disk, thaw
 from tests.integration.test_log_collection import Collection
 from tests.waiting import wait_until_sync
@@ -71,3 +72,28 @@ def test_subscriber_that_cannot_write_delays_no_other(site: Collection) -> None:
     wait_until_sync(lambda: target.exists() and target.read_bytes().startswith(expected), "master has all lines")
     archive.rmdir()
     wait_until_sync(lambda: archive.exists() and archive.read_bytes().startswith(expected), "the archive has them too")
+
+
+@pytest.mark.timeout(400)
+def test_target_refused_at_the_start_is_shown(site: Collection) -> None:
+    manager = site.manager()
+    site.node()
+    site.write("east1", 5)
+    site.settles()
+    target = site.target("east1")
+    assert target is not None
+    manager.end()
+    target.unlink()
+    target.mkdir()
+    site.write("east1", 5)
+    manager = site.manager()
+
+    def fault() -> object:
+        (row,) = json.loads(ask_sync(manager.endpoint, "json show logs"))["logs"]
+        return row["fault"]
+
+    wait_until_sync(lambda: fault() == "Is a directory", "the fault is shown")
+    target.rmdir()
+    wait_until_sync(lambda: site.collected("east1") == site.written["east1"][5:], "the new lines are there")
+    assert fault() == ""
+    assert manager.log.count("log not collected") == 1

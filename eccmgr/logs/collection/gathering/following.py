@@ -66,8 +66,7 @@ class GatheringPart(Part):
 
     def faults(self) -> dict[Unit, str]:
         """The logs that this manager cannot write, each with the reason."""
-        stands = self.gatherer.stands.items() if self.gatherer is not None else ()
-        return {unit: stand.fault for unit, stand in stands if stand.fault}
+        return self.gatherer.faults() if self.gatherer is not None else {}
 
     def figures(self) -> dict[str, float]:
         """What this manager has collected since the collection began, and holds now, by names of metrics."""

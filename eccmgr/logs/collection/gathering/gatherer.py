@@ -17,11 +17,12 @@ from eccmgr.logs.collection.gathering.hanging import FAULT, Hanging, ends, in_th
 from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget
+from eccmgr.logs.collection.gathering.trouble import LogTrouble
 from eccmgr.logs.collection.gathering.writing import WriteBatch, Writer, Writing, reason
 from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.options import GatheringOptions
 from eccmgr.logs.collection.pipe import calls
-from eccmgr.logs.collection.pipe.calls import CommitVerdict, PipeKeys, place_in
+from eccmgr.logs.collection.pipe.calls import CommitVerdict, LogLease, PipeKeys, place_in
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis import replies
@@ -40,7 +41,6 @@ _SHORTEST_S = 0.02
 _GROUP = 32
 _ENTRIES_AT_ONCE = 128
 _MANY_BYTES = 256 * 1024
-_PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
 
 
 class Gatherer:
@@ -53,6 +53,8 @@ class Gatherer:
         self.writer, self.how = writer, how
         self._hanging = Hanging()
         self.stands: dict[Unit, Stand] = {}
+        self._not_begun: dict[Unit, LogTrouble] = {}
+        """The logs whose lease this manager has, and whose files it cannot bring to where they were left."""
         self.catalogue = LogCatalogue({}, {}, {})
         self.counted: Counter[str] = Counter()
         """Since the start: the bytes and lines written, and the bytes lost before anybody read them."""
@@ -90,6 +92,11 @@ class Gatherer:
             for unit in list(self.stands):
                 await self._give_back(unit)
 
+    def faults(self) -> dict[Unit, str]:
+        """The logs that this manager cannot write, each with the reason."""
+        troubles = self._not_begun | {unit: stand.trouble for unit, stand in self.stands.items()}
+        return {unit: trouble.fault for unit, trouble in troubles.items() if trouble.fault}
+
     # Who collects what.
 
     async def look(self) -> None:
@@ -98,6 +105,7 @@ class Gatherer:
         if not self._session.joined.is_set():
             async with self._turn:
                 self.stands.clear()
+                self._not_begun.clear()
             return
         wishes = Wishes(
             self._session.identity.name,
@@ -125,11 +133,17 @@ class Gatherer:
             for stand in list(self.stands.values()):
                 await self._check(stand)
 
+    def _waits(self, trouble: LogTrouble | None) -> bool:
+        return trouble is not None and trouble.retry_s > time.monotonic()
+
     def _drop_lost(self, private: str) -> None:
         """Forget the stands whose lease another manager has, or whose log is gone."""
-        for unit, stand in list(self.stands.items()):
-            state = self.catalogue.states.get(unit)
-            if stand.lease.private != private or state is None or state.holder != private:
+        for unit in {*self.stands, *self._not_begun}:
+            state, stand = self.catalogue.states.get(unit), self.stands.get(unit)
+            if state is None or state.holder != private:
+                self.stands.pop(unit, None)
+                self._not_begun.pop(unit, None)
+            elif stand is not None and stand.lease.private != private:
                 del self.stands[unit]
 
     async def _take_all(self, share: LogShare, private: str) -> None:
@@ -137,6 +151,7 @@ class Gatherer:
             if (
                 unit not in self.stands
                 and not self._hanging.holds_up(unit, None)
+                and not self._waits(self._not_begun.get(unit))
                 and self.how.template_for(unit.node) is not None
             ):
                 await self._take(unit, private)
@@ -151,15 +166,26 @@ class Gatherer:
         try:
             begin = await self._begin(unit, kept, leased.lease.epoch)
         except OSError as error:
-            log.warning("log not collected", node=unit.node, log=unit.log, reason=reason(error))
+            await self._cannot_begin(unit, keys, leased.lease, reason(error))
             return
         if begin is None:
+            await self._cannot_begin(unit, keys, leased.lease, FAULT)
             return
+        self._not_begun.pop(unit, None)
         stores = kept.stores if kept is not None else {}
         stand = Stand(unit, keys, leased.lease, begin.place, begin.target, begin.number, stores, begin.lost)
         stand.wall_ms = begin.wall_ms
         self.stands[unit] = stand
         log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
+
+    async def _cannot_begin(self, unit: Unit, keys: PipeKeys, lease: LogLease, fault: str) -> None:
+        """Try again later, and hold up nobody until then. The log says it once."""
+        trouble = self._not_begun.setdefault(unit, LogTrouble())
+        if trouble.add(fault, time.monotonic()):
+            log.error("log not collected", node=unit.node, log=unit.log, reason=fault)
+        if not trouble.is_told:
+            await self._link.run(calls.stall(keys, self._options, lease))
+            trouble.is_told = True
 
     async def _begin(self, unit: Unit, kept: Checkpoint | None, epoch: int) -> Start | None:
         """Where to go on with a log; None if a file system does not answer. Raises OSError."""
@@ -181,7 +207,6 @@ class Gatherer:
             return work
         self._hanging.add(work, unit, target)
         self.writer = self.writer.another()
-        log.error("log not collected", node=unit.node, log=unit.log, reason=FAULT)
         return None
 
     async def _give_back(self, unit: Unit) -> None:
@@ -203,13 +228,13 @@ class Gatherer:
             # The server has forgotten what this manager has read.
             stand.cursor = b"0-0"
         behind = stand.place is not None and tail.order > stand.place.order
-        waits = stand.retry_s > time.monotonic() or self._hanging.holds_up(stand.unit, stand.target)
+        waits = self._waits(stand.trouble) or self._hanging.holds_up(stand.unit, stand.target)
         idle_at = state.tail.decode() if behind and not waits else ""
         if idle_at and stand.idle_at == idle_at and stand.idle_cursor == stand.cursor and stand.place is not None:
             # Nothing came for a while, though the pipe ends behind this place.
             stand.cursor = b"0-0"
             entries = await self._read([stand], 1)
-            if not entries.get(stand.keys.pipe) and (not stand.fault or await self._can_write(stand)):
+            if not entries.get(stand.keys.pipe) and (not stand.trouble.fault or await self._can_write(stand)):
                 await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place, stand.wall_ms))
         stand.idle_at, stand.idle_cursor = idle_at, stand.cursor
 
@@ -222,8 +247,7 @@ class Gatherer:
             return False
         async with self._turn:
             await self._settle_all(self._hanging.take_ended())
-        now = time.monotonic()
-        ready = [stand for stand in self.stands.values() if stand.retry_s <= now]
+        ready = [stand for stand in self.stands.values() if not self._waits(stand.trouble)]
         for at in range(0, len(ready), _GROUP):
             async with self._turn:
                 group = [stand for stand in ready[at : at + _GROUP] if self.stands.get(stand.unit) is stand]
@@ -304,7 +328,7 @@ class Gatherer:
         if taking.has_moved(stand) and taking.end is not None:
             await self._commit(writing)
         if taking.gap and stand.place is not None and self.stands.get(stand.unit) is stand:
-            if stand.fault and not await self._can_write(stand):
+            if stand.trouble.fault and not await self._can_write(stand):
                 return None
             stand.cursor = b"0-0"
             await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place, stand.wall_ms))
@@ -347,10 +371,8 @@ class Gatherer:
         self.counted["written"] += taking.size
         self.counted["lines"] += sum(data.count(b"\n") for data in taking.data)
         self._report_lost(stand, taking)
-        if stand.fault:
+        if stand.trouble.clear():
             log.info("log written again", node=stand.unit.node, log=stand.unit.log)
-            stand.fault, stand.pause_s = "", 0.0
-        stand.has_stalled = False
 
     def _report_lost(self, stand: Stand, taking: Taking) -> None:
         if taking.lost:
@@ -362,15 +384,12 @@ class Gatherer:
 
         The pipe goes on without a stand that fails, so one without a place needs that of its first record, `begin`.
         """
-        if fault != stand.fault:
+        if stand.trouble.add(fault, time.monotonic()):
             path = stand.target.path if stand.target is not None else ""
             log.error("log not written", node=stand.unit.node, log=stand.unit.log, path=path, reason=fault)
-        stand.fault = fault
-        stand.pause_s = min(_PAUSE_MAX_S, 2 * stand.pause_s or _PAUSE_S)
-        stand.retry_s = time.monotonic() + stand.pause_s
-        if not stand.has_stalled:
+        if not stand.trouble.is_told:
             first = ""
             if stand.place is None and begin is not None:
                 stand.place, first = begin, Checkpoint(begin.dump(), epoch=stand.lease.epoch).dump()
             await self._link.run(calls.stall(stand.keys, self._options, stand.lease, first))
-            stand.has_stalled = True
+            stand.trouble.is_told = True

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eccmgr.logs.collection.gathering.targets import LogTarget
+from eccmgr.logs.collection.gathering.trouble import LogTrouble
 from eccmgr.logs.collection.pipe.calls import LogLease, PipeKeys
 from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record, unpacked
@@ -72,13 +73,8 @@ class Stand:
     """The id of the last entry of the pipe that was read."""
     wall_ms: int = 0
     """The latest time at which what was written had changed on the node."""
-    fault: str = ""
-    """The reason why the target cannot be written; "" if it can."""
-    retry_s: float = 0.0
-    """The time on the monotonic clock before which it is not tried again."""
-    pause_s: float = 0.0
-    has_stalled: bool = False
-    """Whether Redis knows that the target cannot be written."""
+    trouble: LogTrouble = field(default_factory=LogTrouble)
+    """What hinders its target."""
     idle_at: str = ""
     """The end of the pipe at the last check, if it was behind this place."""
     idle_cursor: bytes = b""
