@@ -176,6 +176,9 @@ class Display:
             self._live.take(event)
         elif isinstance(line := event.get("line"), str) and (self._showing or event.get("event") == "text"):
             self.write(line, sys.stdout)
+        elif event.get("event") in ("feed", "resync"):
+            # For programs: one JSON object a line.
+            self.write(json.dumps({name: value for name, value in event.items() if name != "id"}), sys.stdout)
 
     def _follows(self) -> bool:
         """Whether the terminal shows how far the present command is."""

@@ -115,7 +115,7 @@ def ec_console(
     json: Annotated[bool, typer.Option("--json", help="Show each answer as a JSON object.")] = False,
     timeout: Annotated[
         str,
-        typer.Option(metavar="SECONDS", show_default=False, help="Give up after so long, all in all (default 3600)."),
+        typer.Option(metavar="SECONDS", show_default=False, help="Give up after SECONDS in all (default 3600)."),
     ] = str(TIMEOUT_S),
     ca: Annotated[
         str | None, typer.Option(metavar="FILE", help="Trust this authority for tls://, not the system's.")

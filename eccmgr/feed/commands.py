@@ -18,9 +18,9 @@ MaySee = Callable[[Caller, str], bool]
 _USAGE = "feed TOPIC…"
 _ABOUT = (
     f"TOPIC is one or more of {', '.join(EVERY_TOPIC)}; all means every topic.\n"
-    "The client has to ask for a stream, as ec_console top does. First comes a snapshot of each\n"
-    "topic, then what changes, at most twice a second. A caller whose roles are limited sees a\n"
-    "topic if a role allows `feed TOPIC`."
+    "First comes a snapshot of each topic, then its changes, at most twice a second. ec_console\n"
+    "prints a JSON object a line, until Ctrl-C; another client has to ask for a stream. A caller\n"
+    "whose roles are limited sees a topic if a role allows `feed TOPIC`."
 )
 
 

@@ -1,5 +1,6 @@
 """`ec_console` follows a gather to its end: over a broken connection, at another manager, after a Ctrl-C."""
 
+import json
 import os
 import re
 import signal
@@ -48,6 +49,17 @@ def console(*words: str, endpoints: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_script_reads_a_feed_as_json_lines(processes: Processes) -> None:
+    manager = processes.manager()
+    processes.node("east1")
+    with console("feed", "members", endpoints=str(manager.endpoint)) as running:
+        assert running.stdout is not None
+        first = json.loads(running.stdout.readline())
+        running.kill()
+    assert (first["event"], first["topic"], first["full"]) == ("feed", "members", True)
+    assert [item["name"] for item in first["items"]] == ["east1"]
 
 
 def test_script_gets_the_answer_of_another_manager(processes: Processes, folder: Path, holding: Holding) -> None:
