@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Callable
 from typing import IO
 
+from eccmgr.logs.collection.places import HEAD_MAX
+
 _STEP = 1 << 20
 _FAULTS = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
@@ -21,6 +23,8 @@ class CompressedReader:
         self._opened = opened
         self._stream, self._at, self._kept = opened(self._raw), 0, b""
         """`_kept` are the bytes before `_at`, since a reader looks back a little."""
+        self._head = b""
+        """The first bytes, by which a file is known."""
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to `size` bytes from `offset` on. Raises OSError if the file is damaged."""
@@ -30,6 +34,8 @@ class CompressedReader:
             raise OSError(f"it cannot be decompressed: {error}") from error
 
     def _read(self, size: int, offset: int) -> bytes:
+        if offset + size <= len(self._head):
+            return self._head[offset : offset + size]
         if offset < self._at - len(self._kept):
             self._raw.seek(0)
             self._stream, self._at, self._kept = self._opened(self._raw), 0, b""
@@ -37,6 +43,7 @@ class CompressedReader:
             more = self._stream.read(min(_STEP, offset + size - self._at))
             if not more:
                 break
+            self._head = self._head or more[:HEAD_MAX]
             self._kept = (self._kept + more)[-(_STEP + size) :]
             self._at += len(more)
         begin = offset - (self._at - len(self._kept))

@@ -173,7 +173,9 @@ class _Read:
         passed: Sequence[KnownFile],
         turn: int,
     ) -> None:
-        self._folder, self._open, self._passed, self._turn = folder, are_open, passed, turn
+        self._folder, self._open, self._turn = folder, are_open, turn
+        # A compressed file is read quickly if the offsets rise.
+        self._passed = sorted(passed, key=lambda known: known.size)
         self._names = {seen.key: seen.name for seen in siblings}
 
     def has(self, source: LogFile) -> bool:
