@@ -26,7 +26,9 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
         shelves[node].setdefault(candidates, []).append(index)
     at_node = {index: node for index, (node, _) in enumerate(items)}
     longest = 1
-    while longest < len(load):
+    # Each node of a way has an item to give on, but the last one.
+    most = min(len(load) - 1, len(items))
+    while longest <= most and max(load.values()) - min(load.values()) > 1:
         path = _next_way(shelves, load, longest)
         if path is None:
             longest += 1
@@ -41,9 +43,8 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
 def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
     """A way of at most `longest` steps from the heaviest node that has one; None if no node has one."""
     floor = min(load.values())
-    for source in sorted(load, key=lambda node: (-load[node], node)):
-        if load[source] - floor < 2:
-            return None
+    heavy = (node for node, items in load.items() if items - floor > 1)
+    for source in sorted(heavy, key=lambda node: (-load[node], node)):
         path = _way_down(source, shelves, load, longest)
         if path is not None:
             return path

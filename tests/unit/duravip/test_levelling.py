@@ -3,9 +3,11 @@
 import itertools
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eccmgr.duravip import levelling
 from eccmgr.duravip.levelling import level
 
 NODES = ("a", "b", "c", "d")
@@ -55,6 +57,20 @@ def test_movable_items_are_levelled_by_fewest_moves(on: list[str], fixed: dict[s
     load = {node: fixed[node] + on.count(node) for node in NODES}
     moves = level(found, load)
     assert len(moves) == fewest(found, fixed, tuple(sorted(load.values(), reverse=True)))
+
+
+def test_level_nodes_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levelling, "_way_down", None)
+    nodes = tuple(f"n{number}" for number in range(100))
+    assert level([("n1", nodes), ("n2", nodes)], {node: int(node in ("n1", "n2")) for node in nodes}) == {}
+
+
+def test_no_way_is_longer_than_its_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(levelling, "_way_down", lambda *found: asked.append(found[-1]))
+    load = {f"n{number}": 3 * (number == 0) for number in range(100)}
+    assert level([("n0", ("n0",))] * 3, load) == {}
+    assert asked == [1, 2, 3]
 
 
 def test_a_chain_makes_room_from_its_end() -> None:

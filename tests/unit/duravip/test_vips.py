@@ -194,6 +194,7 @@ def test_shares_survive_being_told_to_others(folder: Path) -> None:
     shares["10.1.1.2"] = Share(follows="10.1.1.1", preference="east1")
     assert from_json(to_json(shares)) == shares
     assert to_json(shares) == to_json(dict(reversed(shares.items())))
+    assert from_json(to_json(shares)) is from_json(to_json(shares)), "thousands of nodes state the same"
 
 
 @pytest.mark.parametrize("text", ["", "{}x", "[1]", '[["10.1.1.1"]]', "[" * 100_000, '[["a", 1, 2, 3, 4]]'])
