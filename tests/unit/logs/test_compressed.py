@@ -8,6 +8,7 @@ from typing import IO
 import pytest
 
 from eccmgr.logs.collection.following.compressed import CompressedReader
+from eccmgr.logs.collection.following.sources import LogFolder
 
 DATA = b"".join(b"%09d\n" % number for number in range(400_000))
 
@@ -36,3 +37,14 @@ def test_rising_offsets_decompress_once(file: Path) -> None:
     assert reader.read(64, 1000) == DATA[1000:1064]
     assert len(begun) == 2
     reader.close()
+
+
+def test_copies_are_read_at_places_of_their_own(file: Path) -> None:
+    first = LogFolder(str(file.with_suffix(""))).open(file.name)
+    assert first.read(64, 3_000_000) == DATA[3_000_000:3_000_064]
+    second = first.copy()
+    for offset in (0, 1_000_000):
+        assert second.read(64, offset) == DATA[offset : offset + 64]
+        assert first.read(64, 3_000_000 + offset) == DATA[3_000_000 + offset :][:64]
+    first.close()
+    second.close()

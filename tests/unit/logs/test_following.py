@@ -208,6 +208,25 @@ def test_file_told_under_two_turns_is_not_lost(log: WrittenLog) -> None:
     assert (log.lost, log.taken) == (0, b"".join(log.written))
 
 
+def test_file_that_was_read_before_is_not_lost(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    asked = log.place
+    assert asked is not None
+    assert log.follower is not None
+    # Redis and the node know nothing any more, so the node tells of the file under a later turn, and dies.
+    log.forget()
+    log.follower.look()
+    told = log.follower.turns.dump()
+    log.rename().unlink()
+    log.reopen()
+    log.write(1)
+    log.forget()
+    log.follower.go_to(asked, told)
+    log.read_all()
+    assert (log.lost, log.taken) == (0, b"".join(log.written))
+
+
 @pytest.mark.parametrize("has_begun", [True, False], ids=["in a file", "at its beginning"])
 def test_files_after_a_forgotten_one_are_found(log: WrittenLog, has_begun: bool) -> None:
     log.write(3)

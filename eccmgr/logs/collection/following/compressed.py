@@ -7,7 +7,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 from eccmgr.logs.collection.places import HEAD_MAX
 
@@ -15,11 +15,40 @@ _STEP = 1 << 20
 _FAULTS = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
+class _OwnPlace(io.RawIOBase):
+    """A descriptor that is read at a place of its own: descriptors that were made from each other share one."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor, self._at = descriptor, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(self._descriptor).st_size}
+        self._at = begin[whence] + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        size = os.preadv(self._descriptor, [buffer], self._at)
+        self._at += size
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
 class CompressedReader:
     """Reads the bytes before the compression by their offsets; quick as long as the offsets rise."""
 
     def __init__(self, descriptor: int, opened: Callable[[IO[bytes]], IO[bytes]]) -> None:
-        self._raw = os.fdopen(descriptor, "rb")
+        self._raw = io.BufferedReader(_OwnPlace(descriptor))
         self._opened = opened
         self._stream, self._at, self._kept = opened(self._raw), 0, b""
         """`_kept` are the bytes before `_at`, since a reader looks back a little."""

@@ -44,6 +44,8 @@ class LogFollower:
         """
         self._folder, self._place, self._since_ms = folder, place, since_ms
         self.turns = turns or Turns()
+        if place is not None:
+            self.turns.place(place)
         self._quiet_s, self._wall, self._monotonic = quiet_s, wall, monotonic
         self._reading: FileReading | None = None
         self._pending: list[FileReading] = []
@@ -138,6 +140,9 @@ class LogFollower:
         self._passed = deque(before, maxlen=_PASSED_MAX)
         self._place, self._reading, self._pending, self._since_ms = place, here, later, since_ms
         self.turns = Turns([*said, *self.turns.dump()])
+        if found is not None and found.turn != place.turn:
+            self.turns.forget(found.turn)
+        self.turns.place(place)
 
     def _note_all(self) -> None:
         for reading in self._open:
@@ -197,9 +202,9 @@ class LogFollower:
         source.is_whole = source.is_whole or source.key != (place.file.device, place.file.inode)
         self._reading = reading = FileReading(source, place.turn, place)
         known = self.turns.known(place.turn)
-        if known is not None and not source.is_whole:
+        if known is not None:
             reading.note_size(known.size, known.tail)
-            reading.changed_ns = known.changed_ns
+            reading.changed_ns = 0 if source.is_whole else known.changed_ns
         # So its present size counts if it is deleted before it is read. If it was cut, the next read finds out.
         with contextlib.suppress(Replaced):
             reading.look()

@@ -65,6 +65,19 @@ class Turns:
         """Remember no file under this turn, since the file has another one."""
         self._known.pop(turn, None)
 
+    def place(self, place: LogPlace) -> None:
+        """Remember the file of a place under the turn of the place.
+
+        A node that knew nothing of the log has told of the file under a later turn, under which it would count as
+        skipped.
+        """
+        if place.turn in self._known:
+            return
+        for turn, known in sorted(self._known.items()):
+            if turn > place.turn and known.file == place.file and known.size >= place.offset:
+                self._known[place.turn] = self._known.pop(turn)._replace(turn=place.turn)
+                return
+
     def forget_in(self, source: LogFile, begin: int, end: int) -> None:
         """Remember no file between two turns that is this one, or a copy of it."""
         between = [known for turn, known in self._known.items() if begin < turn < end]
@@ -109,11 +122,11 @@ def is_at(place: LogPlace, source: LogFile, turns: Turns) -> bool:
     """Whether `source` is the file of a place, or a copy of it."""
     if not holds(source, place):
         return False
-    # Other files may begin with the same bytes, and have the inode of a file that is gone.
-    known, is_same = turns.known(place.turn), source.key == (place.file.device, place.file.inode)
-    if is_same and place.offset:
+    known = turns.known(place.turn)
+    if source.key == (place.file.device, place.file.inode) and (place.offset or known is None or not known.file.head):
         return True
-    return (is_same or place.file.head > 0) and (known is None or known.is_in(source, is_copy=True))
+    # Other files may begin with the same bytes, and have the inode of a file that is gone.
+    return known.is_in(source, is_copy=True) if known is not None else place.file.head > 0
 
 
 def find(place: LogPlace, folder: LogFolder, turns: Turns, besides: tuple[int, int] | None = None) -> LogFile | None:
