@@ -44,8 +44,6 @@ class LogFollower:
         """
         self._folder, self._place, self._since_ms = folder, place, since_ms
         self.turns = turns or Turns()
-        if place is not None:
-            self.turns.place(place)
         self._quiet_s, self._wall, self._monotonic = quiet_s, wall, monotonic
         self._reading: FileReading | None = None
         self._pending: list[FileReading] = []
@@ -142,7 +140,6 @@ class LogFollower:
         self.turns = Turns([*said, *self.turns.dump()])
         if found is not None and found.turn != place.turn:
             self.turns.forget(found.turn)
-        self.turns.place(place)
 
     def _note_all(self) -> None:
         for reading in self._open:
@@ -189,8 +186,8 @@ class LogFollower:
                 self._reading = self._opened(self._folder.open(), 0)
             return self._reading is not None
         source = find(place, self._folder, self.turns)
-        known = self.turns.known(place.turn)
         if source is None:
+            known = self.turns.of_place(place)
             if not self._pending:
                 self._open_newer(place.turn, known.changed_ns if known is not None else self._since_ns)
             return self._lost(place, known.size - place.offset if known is not None else 0, records)
@@ -201,6 +198,7 @@ class LogFollower:
         """Read on in the file of `place`, or in a copy of it, which has the same turn."""
         source.is_whole = source.is_whole or source.key != (place.file.device, place.file.inode)
         self._reading = reading = FileReading(source, place.turn, place)
+        self.turns.forget_others(source, place.turn)
         known = self.turns.known(place.turn)
         if known is not None:
             reading.note_size(known.size, known.tail)
@@ -378,6 +376,9 @@ class LogFollower:
 
     def _opened(self, source: LogFile, after: int, *, is_copy: bool = False) -> FileReading:
         reading = FileReading(source, self._turn_of(source, after, is_copy=is_copy))
+        if is_copy and self.place is not None:
+            # It comes later than the file of which it is a copy seemed to come.
+            self.turns.forget_in(source, self.place.turn, reading.turn)
         with contextlib.suppress(Replaced):
             reading.look()
         self.turns.note(reading)

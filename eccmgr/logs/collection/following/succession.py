@@ -41,6 +41,12 @@ class KnownFile(NamedTuple):
             return False
         return ends_in(source, self.size, self.tail) if self.tail else bool(source.read(1, max(0, self.size - 1)))
 
+    def may_have(self, place: LogPlace) -> bool:
+        """Whether a place may be in this file, or in the file of which this one is a copy, by their fingerprints."""
+        if (self.file.head, self.file.fingerprint) != (place.file.head, place.file.fingerprint):
+            return False
+        return self.size > place.offset or (self.size == place.offset and self.tail in ("", place.mark))
+
     def is_all_of(self, source: LogFile) -> bool:
         """Whether `source` is a copy of this file, and not another file that has the same header."""
         return self.is_in(source, is_copy=True) and (self.size > _FEW or not source.read(1, self.size))
@@ -65,18 +71,22 @@ class Turns:
         """Remember no file under this turn, since the file has another one."""
         self._known.pop(turn, None)
 
-    def place(self, place: LogPlace) -> None:
-        """Remember the file of a place under the turn of the place.
+    def of_place(self, place: LogPlace) -> KnownFile | None:
+        """The file of a place, which is gone; None if it is not remembered.
 
         A node that knew nothing of the log has told of the file under a later turn, under which it would count as
         skipped.
         """
-        if place.turn in self._known:
-            return
         for turn, known in sorted(self._known.items()):
-            if turn > place.turn and known.file == place.file and known.size >= place.offset:
+            if place.turn not in self._known and turn > place.turn and known.may_have(place):
                 self._known[place.turn] = self._known.pop(turn)._replace(turn=place.turn)
-                return
+        return self._known.get(place.turn)
+
+    def forget_others(self, source: LogFile, turn: int) -> None:
+        """Remember a file that is found under this turn under no later one."""
+        for known in list(self._known.values()):
+            if known.turn > turn and known.key == source.key and known.is_in(source):
+                del self._known[known.turn]
 
     def forget_in(self, source: LogFile, begin: int, end: int) -> None:
         """Remember no file between two turns that is this one, or a copy of it."""
