@@ -168,7 +168,7 @@ def test_failed_move_says_why_and_returns_the_vip(cluster: Cluster, folder: Path
     assert answers["a2"] == f"10.9.0.{vip} stays: no quota"
     wait_until_sync(lambda: cluster.owners("a1") == before, "it is back")
     tried = re.findall(rf'event="vip not plumbed" vip=10\.9\.0\.{vip} ', cluster.nodes["a2"].log)
-    assert len(tried) == 1, "it is not tried again and again"
+    assert len(tried) <= len(NODES), "it is tried once for each of those who asked, and not again and again"
 
 
 @pytest.mark.timeout(300)
