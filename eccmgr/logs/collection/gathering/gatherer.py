@@ -14,17 +14,17 @@ from eccmgr.errors import EccmgrError
 from eccmgr.logs.collection.gathering.catalogue import LogCatalogue, read_catalogue, say_wishes
 from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, Start, start
 from eccmgr.logs.collection.gathering.hanging import FAULT, Hanging, ends, in_thread
+from eccmgr.logs.collection.gathering.paths import path_of
 from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
 from eccmgr.logs.collection.gathering.targets import LogTarget
 from eccmgr.logs.collection.gathering.trouble import LogTrouble
 from eccmgr.logs.collection.gathering.writing import WriteBatch, Writer, Writing, reason
-from eccmgr.logs.collection.news import LogNews, Wishes
+from eccmgr.logs.collection.news import Wishes
 from eccmgr.logs.collection.options import GatheringOptions
 from eccmgr.logs.collection.pipe import calls
 from eccmgr.logs.collection.pipe.calls import CommitVerdict, LogLease, PipeKeys, place_in
 from eccmgr.logs.collection.places import LogPlace
-from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -89,7 +89,7 @@ class Gatherer:
     async def finish(self) -> None:
         """Write what is under way, and give all leases back."""
         async with self._turn:
-            for unit in list(self.stands):
+            for unit in [*self.stands, *self._not_begun]:
                 await self._give_back(unit)
 
     def faults(self) -> dict[Unit, str]:
@@ -124,11 +124,15 @@ class Gatherer:
         decision = decide(private, found.managers, holders)
         mine = {*decision.take, *(share for share, holder in holders.items() if holder == private)}
         async with self._turn:
-            for share in decision.give_back:
+            # A thread that hangs may go on to write at any time. Until then the whole share stays here.
+            give_back = {
+                share for share in decision.give_back if not any(unit in self._hanging for unit in found.units(share))
+            }
+            for share in give_back:
                 for unit in found.units(share):
                     await self._give_back(unit)
             self._drop_lost(private)
-            for share in mine - set(decision.give_back):
+            for share in mine - give_back:
                 await self._take_all(share, private)
             for stand in list(self.stands.values()):
                 await self._check(stand)
@@ -211,12 +215,24 @@ class Gatherer:
 
     async def _give_back(self, unit: Unit) -> None:
         if unit in self._hanging:
-            # Its thread may go on to write at any time.
             return
-        stand = self.stands.pop(unit, None)
-        if stand is not None:
-            await self._link.run(calls.release(stand.keys, stand.lease))
+        keys, lease = PipeKeys.of(self._keys, unit.node, unit.log), await self._lease_of(unit)
+        if lease is not None:
+            await self._link.run(calls.release(keys, lease))
             log.info("log given back", node=unit.node, log=unit.log, subscriber=unit.subscriber)
+        # Until then it stays: a lease that nobody knows of would keep every manager from the log.
+        self.stands.pop(unit, None)
+        self._not_begun.pop(unit, None)
+
+    async def _lease_of(self, unit: Unit) -> LogLease | None:
+        """The lease that this manager has of a log, also if it could not begin with it."""
+        if unit in self.stands:
+            return self.stands[unit].lease
+        state, private = self.catalogue.states.get(unit), self._session.private_name
+        if state is None or state.holder != private:
+            return None
+        keys = PipeKeys.of(self._keys, unit.node, unit.log)
+        return (await self._link.run(calls.take_lease(keys, self._options, unit.subscriber, private))).lease
 
     async def _check(self, stand: Stand) -> None:
         """Find out whether the pipe still brings what this stand needs next."""
@@ -267,7 +283,7 @@ class Gatherer:
             for stand in stands:
                 came = entries.get(stand.keys.pipe, ())
                 if came:
-                    taking = stand.take(came, self._path_of(stand.unit))
+                    taking = stand.take(came, path_of(stand.unit, self.how, self.catalogue))
                     writings.append(Writing(stand, taking))
                     more |= len(came) >= count or taking.size >= _MANY_BYTES or taking.cursor != came[-1][0]
         if writings and await self._write([each for each in writings if each.taking.has_moved(each.stand)]):
@@ -300,22 +316,6 @@ class Gatherer:
         reply = await self._link.call("XREAD", "COUNT", count, "STREAMS", *pipes, *(stand.cursor for stand in stands))
         return {pipe.decode(errors="replace"): entries for pipe, entries in replies.streams(reply).items()}
 
-    def _path_of(self, unit: Unit) -> Callable[[int], str]:
-        template, news = self.how.template_for(unit.node), self.catalogue.logs.get((unit.node, unit.log))
-        name, subcluster = (news.name, news.subcluster) if news is not None else (unit.log, "")
-
-        def path(wall_ms: int) -> str:
-            made = template.path(name, subcluster, unit.node, wall_ms) if template is not None else ""
-            return f"{made}.{safe_name(unit.subscriber)}" if self._is_second(unit, news) else made
-
-        return path
-
-    def _is_second(self, unit: Unit, news: LogNews | None) -> bool:
-        """Whether this manager writes the same log for a subscriber before this one too."""
-        wanted = self.how.subscribers_for(unit.node)
-        both = [name for name in (news.subscribers if news is not None else ()) if name in wanted]
-        return len(both) > 1 and both[0] != unit.subscriber
-
     async def _settle(self, writing: Writing) -> None:
         """Move the checkpoint of what was written, or find out why nothing was."""
         stand, taking = writing.stand, writing.taking
@@ -336,7 +336,7 @@ class Gatherer:
 
     async def _can_write(self, stand: Stand) -> bool:
         """Whether a target can be written again: only then is it worth that the node sends anew what it lacks."""
-        writer, path = self.writer, self._path_of(stand.unit)(int(time.time() * 1000))
+        writer, path = self.writer, path_of(stand.unit, self.how, self.catalogue)(int(time.time() * 1000))
         work = in_thread(lambda: writer.probe(stand.target, path))
         try:
             done = await self._done(work, stand.unit, stand.target)
