@@ -93,8 +93,8 @@ class Manager(Daemon):
             authorities=lambda: self.authorities.keys,
             register=lambda: self.register.register,
         )
-        verifier = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
-        self._members = verifier, MemberReader(self.link, self.keys)
+        self._verifier = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
+        self._members = MemberReader(self.link, self.keys)
         self.delivery = self._delivery(answers)
         self.named = NamedNodes(self.link, self.keys, self.options, self._bus_files_name())
         self.bus_files = BusFiles(store, self.named, self.name)
@@ -190,7 +190,7 @@ class Manager(Daemon):
         """The commands that show what stands in Redis, in a table."""
         held = self.link, self.keys, self.options, self.delivery.view
         return (
-            MembersCommand(*held, self._vips, *self._members).command(),
+            MembersCommand(*held, self._vips, self._verifier, self._members).command(),
             VipsCommand(*held, self._vips).command(),
             JobsCommand(self.link, self.keys, self.delivery.view).command(),
         )
@@ -198,7 +198,7 @@ class Manager(Daemon):
     def _own_commands(self, age: Age) -> ManagerCommands:
         return ManagerCommands(
             *(self.link, self.keys, self.session, age, self.held.control_group),
-            *(self._remarks_on, self.delivery.view, *self._members),
+            *(self._remarks_on, self.delivery.view, self._verifier, self._members),
         )
 
     def default_endpoint(self) -> str:

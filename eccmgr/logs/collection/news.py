@@ -83,7 +83,11 @@ class _FileRow(msgspec.Struct, array_like=True):
 def dump_files(files: list[KnownFile]) -> str:
     """The files of a log as JSON, for the node's next life."""
     rows = [
-        _FileRow(known.turn, *(file.device, file.inode, file.head, file.fingerprint), *known[2:])
+        _FileRow(
+            known.turn,
+            *(file.device, file.inode, file.head, file.fingerprint),
+            *(known.size, known.changed_ns, known.tail),
+        )
         for known in files
         for file in (known.file,)
     ]

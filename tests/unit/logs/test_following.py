@@ -13,34 +13,35 @@ from tests.unit.logs.playing import HEADERS, STEPS, STEPS_THAT_DELETE, Step, pla
 from tests.unit.logs.reader import WrittenLog
 
 
-@pytest.mark.parametrize("header", HEADERS, ids=len)
-@given(steps=STEPS)
-@settings(max_examples=150)
-def test_each_line_comes_once_in_order(header: bytes, steps: list[Step]) -> None:
+def played(header: bytes, steps: list[Step]) -> WrittenLog:
+    """A log after these steps; it is closed."""
     with tempfile.TemporaryDirectory() as folder:
         log = WrittenLog(Path(folder), header)
         try:
             play(log, steps)
         finally:
             log.close()
-        assert log.taken.splitlines(keepends=True) == log.written
-        assert log.lost == 0
+    return log
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=len)
+@given(steps=STEPS)
+@settings(max_examples=150)
+def test_each_line_comes_once_in_order(header: bytes, steps: list[Step]) -> None:
+    log = played(header, steps)
+    assert log.taken.splitlines(keepends=True) == log.written
+    assert log.lost == 0
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=len)
 @given(steps=STEPS_THAT_DELETE)
 @settings(max_examples=150)
 def test_what_deletions_took_is_counted(header: bytes, steps: list[Step]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        log = WrittenLog(Path(folder), header)
-        try:
-            play(log, steps)
-        finally:
-            log.close()
-        lines = [line for line in log.taken.splitlines(keepends=True) if line != header]
-        assert lines == sorted(set(lines))
-        assert set(lines) <= set(log.written)
-        assert log.lost == sum(map(len, log.written)) - len(log.taken)
+    log = played(header, steps)
+    lines = [line for line in log.taken.splitlines(keepends=True) if line != header]
+    assert lines == sorted(set(lines))
+    assert set(lines) <= set(log.written)
+    assert log.lost == sum(map(len, log.written)) - len(log.taken)
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ class LogFollower:
         self._reading: FileReading | None = None
         self._pending: list[FileReading] = []
         """The open files after the one that is being read."""
-        self._passed: deque[FileReading] = deque(maxlen=_PASSED_MAX)
-        """The files before it; they are closed."""
+        self._passed: deque[int] = deque(maxlen=_PASSED_MAX)
+        """The turns of the files before it, which are closed."""
 
     @property
     def place(self) -> LogPlace | None:
@@ -122,9 +122,8 @@ class LogFollower:
         Files that are open stay open, since one that was deleted cannot be opened again.
         """
         # If files after the place were passed, or are unknown here, all after it have to be found anew.
-        passed = [reading.turn for reading in self._passed]
-        is_known = any(reading.turn == place.turn for reading in (*self._passed, *self._open))
-        stay = is_known and max(passed, default=0) <= place.turn
+        is_known = place.turn in (*self._passed, *(reading.turn for reading in self._open))
+        stay = is_known and max(self._passed, default=0) <= place.turn
         here, later = None, []
         # The file of the place, or its copy, may be open under a later turn: after a start that did not know it.
         found = self._open_at(place)
@@ -134,8 +133,7 @@ class LogFollower:
             elif stay and reading.turn > place.turn:
                 later.append(reading.again())
         self.close()
-        before = [reading for reading in self._passed if stay and reading.turn < place.turn]
-        self._passed = deque(before, maxlen=_PASSED_MAX)
+        self._passed = deque((turn for turn in self._passed if stay and turn < place.turn), maxlen=_PASSED_MAX)
         self._place, self._reading, self._pending, self._since_ms = place, here, later, since_ms
         self.turns = Turns([*said, *self.turns.dump()])
         if found is not None and found.turn != place.turn:
@@ -263,7 +261,7 @@ class LogFollower:
 
     def _pass(self, reading: FileReading) -> None:
         reading.close()
-        self._passed.append(reading)
+        self._passed.append(reading.turn)
 
     def _replaced(self, reading: FileReading, records: list[Record]) -> None:
         """Go on after the file was cut: with its copy if there is one, then from its new beginning."""

@@ -138,12 +138,10 @@ class Start(NamedTuple):
         before = 0 if target is None else target.length
         return cls(kept.at(), target, max(number, kept.number), kept.lost, kept.wall_ms, before)
 
-    def note(self, epoch: int) -> Note | None:
-        """What says in our folder that this is the start of the lease with that epoch; None without a file."""
-        if self.target is None:
-            return None
+    def note(self, target: LogTarget, epoch: int) -> Note:
+        """The note that the lease with this epoch begins here, behind the end of `target`."""
         place = self.place.dump() if self.place is not None else ""
-        return Note.of(place, self.number, epoch, self.target, self.before, self.lost, self.wall_ms)
+        return Note.of(place, self.number, epoch, target, self.before, self.lost, self.wall_ms)
 
 
 def start(kept: Checkpoint | None, note: Note | None, store: str) -> Start:

@@ -137,9 +137,6 @@ class Gatherer:
             for stand in list(self.stands.values()):
                 await self._check(stand)
 
-    def _waits(self, trouble: LogTrouble | None) -> bool:
-        return trouble is not None and trouble.retry_s > time.monotonic()
-
     def _drop_lost(self, private: str) -> None:
         """Forget the stands whose lease another manager has, or whose log is gone."""
         for unit in {*self.stands, *self._not_begun}:
@@ -151,11 +148,12 @@ class Gatherer:
                 del self.stands[unit]
 
     async def _take_all(self, share: LogShare, private: str) -> None:
+        now = time.monotonic()
         for unit in self.catalogue.units(share):
             if (
                 unit not in self.stands
                 and not self._hanging.holds_up(unit, None)
-                and not self._waits(self._not_begun.get(unit))
+                and not self._not_begun.get(unit, LogTrouble()).waits(now)
                 and self.how.template_for(unit.node) is not None
             ):
                 await self._take(unit, private)
@@ -187,8 +185,12 @@ class Gatherer:
         trouble = self._not_begun.setdefault(unit, LogTrouble())
         if trouble.add(fault, time.monotonic()):
             log.error("log not collected", node=unit.node, log=unit.log, reason=fault)
+        await self._stall(trouble, keys, lease)
+
+    async def _stall(self, trouble: LogTrouble, keys: PipeKeys, lease: LogLease, checkpoint: str = "") -> None:
+        """Have Redis hold up nobody for a log that cannot be written. `checkpoint` counts if it has none yet."""
         if not trouble.is_told:
-            await self._link.run(calls.stall(keys, self._options, lease))
+            await self._link.run(calls.stall(keys, self._options, lease, checkpoint))
             trouble.is_told = True
 
     async def _begin(self, unit: Unit, kept: Checkpoint | None, epoch: int) -> Start | None:
@@ -216,7 +218,8 @@ class Gatherer:
     async def _give_back(self, unit: Unit) -> None:
         if unit in self._hanging:
             return
-        keys, lease = PipeKeys.of(self._keys, unit.node, unit.log), await self._lease_of(unit)
+        keys = PipeKeys.of(self._keys, unit.node, unit.log)
+        lease = await self._lease_of(unit, keys)
         if lease is not None:
             await self._link.run(calls.release(keys, lease))
             log.info("log given back", node=unit.node, log=unit.log, subscriber=unit.subscriber)
@@ -224,14 +227,14 @@ class Gatherer:
         self.stands.pop(unit, None)
         self._not_begun.pop(unit, None)
 
-    async def _lease_of(self, unit: Unit) -> LogLease | None:
+    async def _lease_of(self, unit: Unit, keys: PipeKeys) -> LogLease | None:
         """The lease that this manager has of a log, also if it could not begin with it."""
         if unit in self.stands:
             return self.stands[unit].lease
         state, private = self.catalogue.states.get(unit), self._session.private_name
         if state is None or state.holder != private:
             return None
-        keys = PipeKeys.of(self._keys, unit.node, unit.log)
+        # A manager that takes a lease once more, which it has already, gets the same one.
         return (await self._link.run(calls.take_lease(keys, self._options, unit.subscriber, private))).lease
 
     async def _check(self, stand: Stand) -> None:
@@ -244,7 +247,7 @@ class Gatherer:
             # The server has forgotten what this manager has read.
             stand.cursor = b"0-0"
         behind = stand.place is not None and tail.order > stand.place.order
-        waits = self._waits(stand.trouble) or self._hanging.holds_up(stand.unit, stand.target)
+        waits = stand.trouble.waits(time.monotonic()) or self._hanging.holds_up(stand.unit, stand.target)
         idle_at = state.tail.decode() if behind and not waits else ""
         if idle_at and stand.idle_at == idle_at and stand.idle_cursor == stand.cursor and stand.place is not None:
             # Nothing came for a while, though the pipe ends behind this place.
@@ -263,7 +266,8 @@ class Gatherer:
             return False
         async with self._turn:
             await self._settle_all(self._hanging.take_ended())
-        ready = [stand for stand in self.stands.values() if not self._waits(stand.trouble)]
+        now = time.monotonic()
+        ready = [stand for stand in self.stands.values() if not stand.trouble.waits(now)]
         for at in range(0, len(ready), _GROUP):
             async with self._turn:
                 group = [stand for stand in ready[at : at + _GROUP] if self.stands.get(stand.unit) is stand]
@@ -387,9 +391,7 @@ class Gatherer:
         if stand.trouble.add(fault, time.monotonic()):
             path = stand.target.path if stand.target is not None else ""
             log.error("log not written", node=stand.unit.node, log=stand.unit.log, path=path, reason=fault)
-        if not stand.trouble.is_told:
-            first = ""
-            if stand.place is None and begin is not None:
-                stand.place, first = begin, Checkpoint(begin.dump(), epoch=stand.lease.epoch).dump()
-            await self._link.run(calls.stall(stand.keys, self._options, stand.lease, first))
-            stand.trouble.is_told = True
+        first = ""
+        if not stand.trouble.is_told and stand.place is None and begin is not None:
+            stand.place, first = begin, Checkpoint(begin.dump(), epoch=stand.lease.epoch).dump()
+        await self._stall(stand.trouble, stand.keys, stand.lease, first)

@@ -24,6 +24,10 @@ class LogTrouble:
         self.retry_s = now_s + self.pause_s
         return is_new
 
+    def waits(self, now_s: float) -> bool:
+        """Whether it is too early for another attempt."""
+        return self.retry_s > now_s
+
     def clear(self) -> bool:
         """Note that an attempt succeeded; answers whether there was a trouble."""
         had_any = bool(self.fault)

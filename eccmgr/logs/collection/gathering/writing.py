@@ -79,9 +79,7 @@ class Writer:
     def begin(self, unit: Unit, begin: Start, target: LogTarget, epoch: int) -> LogTarget:
         """Fence the manager that had the lease before, and cut the target back to what is valid. Raises OSError."""
         try:
-            note = begin.note(epoch)
-            if note is not None:
-                self.notes.write(unit.subscriber, unit.node, unit.log, note, takes=True)
+            self.notes.write(unit.subscriber, unit.node, unit.log, begin.note(target, epoch), takes=True)
             return self.targets.restore(target, self.modes)
         finally:
             self._clear()
